@@ -1,0 +1,86 @@
+"""May this message go to this person now? `decide` runs the gates in order and answers exactly one decision.
+
+`Send | Hold(until, reason) | Skip(reason) | Cancel(reason)`, each with what every gate read. Used by sending, `why`,
+simulation and tests alike. A gate is one file in `core/gates/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nurture.core.lifecycle import Lifecycle
+from nurture.core.model import EMPTY, Company, Data, MessageBrief, Sender, Situation
+from nurture.core.sequence import Sequence, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one gate read and found. `inputs` are plain JSON values."""
+
+    gate: str
+    passed: bool
+    reason: str = ""
+    inputs: Data = EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """It may go now."""
+
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Not now; ask again at `until`."""
+
+    reason: str
+    until: datetime
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Not this message; the run goes on with the next step."""
+
+    reason: str
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Not this message, and the run ends."""
+
+    reason: str
+    checks: tuple[Check, ...] = ()
+
+
+Decision = Send | Hold | Skip | Cancel
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A message that is due, with all that the gates may read.
+
+    `sending_paused` names a kill switch that is on (None: none). `sequence_live` is whether the sequence may send.
+    `unsubscribe_ready` is None when one-click unsubscribing works (or the provider is not real), else what is missing.
+    `budget` is how many more messages may go out today under the launch cap (None: unlimited).
+    `approved` is whether an approval of exactly this content exists (None: the voice needs none).
+    """
+
+    message: MessageBrief
+    situation: Situation
+    lifecycle: Lifecycle
+    company: Company
+    sender: Sender
+    sequence: Sequence | None = None
+    step: Step | None = None
+    not_after: datetime | None = None
+    approved: bool | None = None
+    approved_at: datetime | None = None
+    sequence_live: bool = True
+    sending_paused: str | None = None
+    unsubscribe_ready: str | None = None
+    budget: int | None = None
+    drafted_at: datetime | None = None

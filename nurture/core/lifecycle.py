@@ -1,0 +1,108 @@
+"""The lifecycle as a value (stages, moves, scoring, levels) and how a contact moves through it, in both directions.
+
+Definitions are data: no function here names a stage. What is scored and how is `scoring`; this module decides moves
+(`react`) and the earliest moment at which time alone could change anything (`review_at`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from nurture.core.conditions import Condition
+from nurture.core.spans import Span
+from nurture.core.words import Role, Team, Voice
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage. `content` are the kinds of content that may be sent there (empty: every kind)."""
+
+    name: str
+    label: str
+    role: Role
+    voice: Voice
+    owner: Team
+    content: frozenset[str] = frozenset()
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A move that the company allows, made when `when` holds.
+
+    `dwell` is how long a contact must have been in `from_stage`; `cool_off` how long after *leaving* `to_stage` they
+    may not come back by this move; `at_most` how often the move may be made per contact. Moves are tried in file
+    order; the first that holds is made.
+    """
+
+    from_stage: str
+    to_stage: str
+    when: Condition | None
+    reason: str
+    dwell: Span | None = None
+    cool_off: Span | None = None
+    at_most: int | None = None
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FitRule:
+    """Points (integer hundredths, may be negative) for accounts and contacts that meet `when`."""
+
+    when: Condition
+    points: int
+    label: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FitModel:
+    """Fit: points summed, graded by `grades` (grade, least points; best first), D for the disqualified."""
+
+    rules: tuple[FitRule, ...] = ()
+    grades: tuple[tuple[str, int], ...] = (("A", 6000), ("B", 4000), ("C", 2000), ("D", -(10**9)))
+    disqualifiers: tuple[FitRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A group of event kinds with a cap (hundredths) on what they can give together, and a half-life."""
+
+    name: str
+    cap: int
+    weights: Mapping[str, int]
+    half_life: timedelta
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """A company's definition. `stages` in order; `start` is where new contacts begin; `levels` best first.
+
+    `memory` is how far back events are loaded: longer than any half-life or condition looks.
+    `event_kinds` are the company's own kinds beside those of `core.events`.
+    """
+
+    name: str
+    stages: tuple[Stage, ...]
+    start: str
+    moves: tuple[Move, ...] = ()
+    fit: FitModel = FitModel()
+    categories: tuple[Category, ...] = ()
+    levels: tuple[tuple[str, Condition], ...] = ()
+    event_kinds: frozenset[str] = frozenset()
+    memory: timedelta = timedelta(days=400)
+    hash: str = ""
+    file: str = ""
+    description: str = ""
+    _by_name: Mapping[str, Stage] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the stages by name."""
+        object.__setattr__(self, "_by_name", {stage.name: stage for stage in self.stages})
+
+    def stage(self, name: str) -> Stage:
+        """Return the stage of that name; a name the lifecycle does not have is an unknown, silent `out` stage."""
+        return self._by_name.get(name) or Stage(name, name, Role.OUT, Voice.SILENT, Team.MARKETING)

@@ -1,0 +1,65 @@
+"""A program as a value: all that was applied together. Reading files is `program/`, storing it `live`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from nurture.core.lifecycle import Lifecycle
+from nurture.core.model import Company, Value, VersionId
+from nurture.core.sequence import Sequence
+from nurture.core.words import Voice
+
+
+class FieldType(StrEnum):
+    """The type of a custom field."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """A custom field as `fields.yaml` declares it. `on` is `contact` or `account`."""
+
+    name: str
+    type: FieldType
+    label: str
+    choices: tuple[str, ...] = ()
+    on: str = "contact"
+    default: Value = None
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SenderSpec:
+    """A marketing sender as `nurture.toml` declares it. Personal senders come from reps."""
+
+    name: str
+    voice: Voice
+    address: str
+    display_name: str
+    provider: str
+    reply_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is live: one immutable value, named by the hash of everything in it.
+
+    `templates` maps a template's name (`leads/welcome`) to the hash of its compiled artifact.
+    `versions` maps a sequence's name to the key of its stored version.
+    """
+
+    hash: str
+    lifecycle: Lifecycle
+    sequences: Mapping[str, Sequence]
+    fields: Mapping[str, FieldSpec] = field(default_factory=dict)
+    senders: Mapping[str, SenderSpec] = field(default_factory=dict)
+    company: Company = Company("", "")
+    templates: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, VersionId] = field(default_factory=dict)
