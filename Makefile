@@ -39,7 +39,7 @@ endif
 
 lock: $(READY) ## Write requirements.lock anew from pyproject.toml; ARGS=--upgrade takes the newest
 	@$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --all-extras --generate-hashes \
-		--no-emit-index-url --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml $(ARGS)
+		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml $(ARGS)
 
 # The stamp holds the folder it was made in: a virtual environment does not survive a move.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
