@@ -62,9 +62,7 @@ class ProgramError(NurtureError):
 class TemplateError(NurtureError):
     """A template cannot be rendered: a missing variable, a forbidden operation or an exceeded budget."""
 
-    def __init__(
-        self, message: str, *, template: str, variable: str | None = None, line: int | None = None
-    ) -> None:
+    def __init__(self, message: str, *, template: str, variable: str | None = None, line: int | None = None) -> None:
         """Keep which `template`, which `variable` (where one was missing) and which `line` (from 1)."""
         super().__init__(message)
         self.template = template

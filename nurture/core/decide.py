@@ -6,11 +6,11 @@ simulation and tests alike. A gate is one file in `core/gates/`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from nurture.core.lifecycle import Lifecycle
-from nurture.core.model import EMPTY, Company, Data, MessageBrief, Sender, Situation
+from nurture.core.model import Company, Data, MessageBrief, Sender, Situation
 from nurture.core.sequence import Sequence, Step
 
 
@@ -21,7 +21,7 @@ class Check:
     gate: str
     passed: bool
     reason: str = ""
-    inputs: Data = EMPTY
+    inputs: Data = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

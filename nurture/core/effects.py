@@ -5,10 +5,10 @@ Every effect names its contact or run; none of them does anything by itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from nurture.core.model import EMPTY, ContactId, Data, Enrollment, EnrollmentId, Standing
+from nurture.core.model import ContactId, Data, Enrollment, EnrollmentId, Standing
 from nurture.core.words import EnrollmentState, Scope, Voice
 
 
@@ -101,7 +101,7 @@ class OpenHandoff:
     """Hand the contact to sales: `packet` says why, the fit, the last touches and a suggested next step."""
 
     reason: str
-    packet: Data = EMPTY
+    packet: Data = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class RecordEvent:
 
     kind: str
     external_id: str
-    data: Data = EMPTY
+    data: Data = field(default_factory=dict)
 
 
 Action = PlanMessage | OpenTaskFor | UpdateContact | MoveStage | RecordEvent

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import NewType
 
 from nurture.core.words import EnrollmentState, MessageState, Scope, Voice
@@ -28,8 +27,6 @@ Value = str | int | float | bool | None | tuple[str, ...]
 
 Data = Mapping[str, object]
 """A JSON object, read only."""
-
-EMPTY: Data = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ class Account:
     time_zone: str | None = None
     technologies: tuple[str, ...] = ()
     owner_id: RepId | None = None
-    fields: Data = EMPTY
+    fields: Data = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ class Contact:
     source: str | None = None
     account: Account | None = None
     owner: Rep | None = None
-    fields: Data = EMPTY
+    fields: Data = field(default_factory=dict)
     created_at: datetime | None = None
 
 
@@ -99,7 +96,7 @@ class Event:
     external_id: str
     contact_id: ContactId | None = None
     account_id: AccountId | None = None
-    data: Data = EMPTY
+    data: Data = field(default_factory=dict)
     trust: float = 1.0
     message_id: MessageId | None = None
     id: EventId | None = None
@@ -235,4 +232,4 @@ class Company:
     country: str | None = None
     website: str | None = None
     privacy_url: str | None = None
-    extra: Data = field(default_factory=lambda: EMPTY)
+    extra: Data = field(default_factory=dict)

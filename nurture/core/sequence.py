@@ -12,7 +12,7 @@ from datetime import time
 from enum import StrEnum
 
 from nurture.core.conditions import Condition
-from nurture.core.model import EMPTY, Data
+from nurture.core.model import Data
 from nurture.core.spans import Span
 from nurture.core.words import Role, Voice
 
@@ -69,7 +69,7 @@ NO_DELAY = Delay()
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One arm of a branch: taken when `when` holds (None: otherwise), beginning at step `to` (None: after the branch)."""
+    """One arm of a branch: taken when `when` holds (None: otherwise), from step `to` (None: after the branch)."""
 
     when: Condition | None
     to: str | None
@@ -89,7 +89,7 @@ class Step:
     template: str | None = None
     content: str | None = None
     arms: tuple[Arm, ...] = ()
-    params: Data = EMPTY
+    params: Data = field(default_factory=dict)
     late: LatePolicy = LatePolicy.SEND
     late_after: Span | None = None
     on_refused: str = "fail"
@@ -104,7 +104,7 @@ class Trigger:
     """What enrolls: `kind` is a registered trigger (`stage_entered`, `event`, `manual`), `params` what it looks for."""
 
     kind: str
-    params: Data = EMPTY
+    params: Data = field(default_factory=dict)
     line: int = 0
 
 

@@ -1,4 +1,4 @@
-"""Amounts of time as marketers write them: `3 days`, `2 business days`, `90 minutes`. Not calendars, which apply them."""
+"""Amounts of time as marketers write them: `3 days`, `2 business days`. Applying them is `calendars`."""
 
 from __future__ import annotations
 

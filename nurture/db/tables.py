@@ -7,7 +7,7 @@ sender and of its sequence version, and points at an approval of exactly its own
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     CheckConstraint,
@@ -50,7 +50,7 @@ class Base(DeclarativeBase):
     """The registry of all tables; enumerations are stored as strings, moments as UTC."""
 
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {datetime: Moment, dict[str, Any]: Json, list[str]: Json}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: Moment, dict[str, Any]: Json, list[str]: Json}
 
 
 def _key() -> Mapped[int]:
