@@ -60,6 +60,6 @@ class Program:
     sequences: Mapping[str, Sequence]
     fields: Mapping[str, FieldSpec] = field(default_factory=dict)
     senders: Mapping[str, SenderSpec] = field(default_factory=dict)
-    company: Company = Company("", "")
+    company: Company = field(default_factory=lambda: Company("", ""))
     templates: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, VersionId] = field(default_factory=dict)

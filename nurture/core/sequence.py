@@ -56,7 +56,7 @@ ALWAYS_OPEN = Window(frozenset(range(7)), time(0, 0), time(0, 0), 0)
 class Delay:
     """How long a step waits after the one before it was finished.
 
-    `span` alone is elapsed or business days; `at` moves to that local time; `weekday` (0 = Monday) to the next such day.
+    `span` alone is elapsed or business days; `at` moves to that local time; `weekday` (0 = Monday) to the next one.
     """
 
     span: Span | None = None
