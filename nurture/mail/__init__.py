@@ -1,0 +1,1 @@
+"""Mail as values and bytes: keys, addresses, threads, the wire format. No I/O."""
