@@ -76,7 +76,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Given:
     """True when the column holds one of `values` (without case and outer blanks); without values: when not blank."""
 
     column: str
@@ -87,7 +87,7 @@ class Test:
 class SuppressWhen:
     """Rows whose address must not be written to."""
 
-    test: Test
+    given: Given
     reason: str
     scope: Scope = Scope.ALL
     line: int = 0
@@ -95,10 +95,10 @@ class SuppressWhen:
 
 @dataclass(frozen=True, slots=True)
 class EventWhen:
-    """An event that a row tells of. `at` None is the time of the import; without `test` every row tells it."""
+    """An event that a row tells of. `at` None is the time of the import; without `given` every row tells it."""
 
     kind: str
-    test: Test | None = None
+    given: Given | None = None
     at: Expression | None = None
     data: abc.Mapping[str, Expression] = field(default_factory=dict)
     line: int = 0
