@@ -1,0 +1,187 @@
+"""Connections to the database: the one place that knows how SQLite and PostgreSQL begin, wait and end.
+
+A writing transaction takes SQLite's write lock when it begins (`BEGIN IMMEDIATE`), because one that reads first and
+then writes fails at once with BUSY_SNAPSHOT, whatever the timeout. A reading one sees one moment and cannot write.
+"""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+
+from nurture.errors import DatabaseError
+
+BUSY_SECONDS = 30
+"""How long a transaction waits for a lock before it fails."""
+
+CONNECT_SECONDS = 10
+"""How long PostgreSQL has to answer a new connection."""
+
+_READING = "nurture_reading"
+
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",  # a power cut must not forget the intent to send
+    "foreign_keys=ON",
+    "wal_autocheckpoint=4000",
+    "cache_size=-16384",
+    "temp_store=MEMORY",
+)
+
+
+class Database:
+    """A database by its URL: `sqlite:///path` or `postgresql://user@host/name`."""
+
+    def __init__(self, url: str, *, create: bool = False) -> None:
+        """Prepare connections; none is made yet. `create` lets SQLite begin a new file."""
+        self.url = read_url(url)
+        self.engine = _sqlite(self.url, create) if is_sqlite(self.url) else _postgresql(self.url)
+        self._reader = _reading(self.engine)
+
+    @property
+    def dialect(self) -> str:
+        """Return "sqlite" or "postgresql"."""
+        return self.engine.dialect.name
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a writing transaction: committed at the end, rolled back when the block raises."""
+        with self._begin(self.engine) as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a reading transaction, which sees one moment of the database and may not write."""
+        with self._begin(self._reader) as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        """Close every idle connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _begin(self, engine: Engine) -> Iterator[Connection]:
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(engine.connect())
+                stack.enter_context(connection.begin())
+            except (OperationalError, InterfaceError) as error:
+                raise unreachable(self.url, error) from error
+            yield connection
+
+
+def read_url(url: str) -> URL:
+    """Return `url` with the driver that is used here.
+
+    Raises:
+        DatabaseError: it is no URL, or of another kind of database.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseError(
+            "The database URL cannot be read; write sqlite:///nurture.db or postgresql://user:password@host/name."
+        ) from None
+    kind = parsed.drivername.partition("+")[0]
+    if kind in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if kind != "sqlite":
+        raise DatabaseError(f"nurture runs on SQLite and PostgreSQL, not on {kind}; see [database] in nurture.toml.")
+    if parsed.database in (None, "", ":memory:"):
+        raise DatabaseError("SQLite needs a file, for example sqlite:///nurture.db.")
+    return parsed.set(drivername="sqlite+pysqlite")
+
+
+def is_sqlite(url: URL) -> bool:
+    """Tell whether `url` names a SQLite file."""
+    return url.drivername.startswith("sqlite")
+
+
+def place(url: URL) -> str:
+    """Return where the database is, for people: without user and password."""
+    if is_sqlite(url):
+        return str(url.database)
+    host = url.host or url.query.get("host") or "the local socket"
+    port = f":{url.port}" if url.port else ""
+    return f"{url.database or 'the default database'} on {host}{port}"
+
+
+def unreachable(url: URL, error: Exception) -> DatabaseError:
+    """Return what to tell when no transaction could begin."""
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines() or ["no reason given"]
+    if is_sqlite(url) and "locked" in cause[0]:
+        return DatabaseError(
+            f"The database {place(url)} was locked by another process for more than {BUSY_SECONDS} seconds."
+        )
+    return DatabaseError(f"The database {place(url)} cannot be reached: {_without_password(url, cause[0])}")
+
+
+def _without_password(url: URL, text: str) -> str:
+    return text.replace(str(url.password), "***") if url.password else text
+
+
+def _sqlite(url: URL, create: bool) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **_json())
+    path = Path(str(url.database))
+
+    @event.listens_for(engine, "do_connect")
+    def refuse_missing(*_: Any) -> None:
+        if not create and not path.exists():
+            raise DatabaseError(f"There is no database at {path}. Run `nurture db upgrade` to make it.")
+
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(raw: sqlite3.Connection, record: Any) -> None:
+    raw.isolation_level = None  # the driver's own BEGIN comes too late and is deferred
+    raw.create_function("unbase64", 1, _unbase64, deterministic=True)
+    for pragma in _PRAGMAS:
+        raw.execute(f"PRAGMA {pragma}")
+
+
+def _unbase64(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = bool(connection.get_execution_options().get(_READING))
+    if connection.info.get(_READING, False) != reading:
+        connection.exec_driver_sql(f"PRAGMA query_only={int(reading)}")
+        connection.info[_READING] = reading
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _postgresql(url: URL) -> Engine:
+    arguments = {"connect_timeout": CONNECT_SECONDS, "application_name": "nurture"}
+    engine = create_engine(url, connect_args=arguments, pool_pre_ping=True, **_json())
+    event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _prepare_postgresql(raw: Any, record: Any) -> None:
+    # Not sent as start-up options: connection poolers refuse those.
+    raw.autocommit = True
+    raw.execute(
+        "SELECT set_config('TimeZone', 'UTC', false), set_config('lock_timeout', %s, false)", (f"{BUSY_SECONDS}s",)
+    )
+    raw.autocommit = False
+
+
+def _reading(engine: Engine) -> Engine:
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(**{_READING: True})
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def _json() -> dict[str, Any]:
+    return {"json_serializer": lambda value: orjson.dumps(value).decode(), "json_deserializer": orjson.loads}
