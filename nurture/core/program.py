@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Company, Value, VersionId
 from nurture.core.sequence import Sequence
+from nurture.core.words import FieldType as FieldType
 from nurture.core.words import Voice
-
-
-class FieldType(StrEnum):
-    """The type of a custom field."""
-
-    TEXT = "text"
-    NUMBER = "number"
-    BOOLEAN = "boolean"
-    DATE = "date"
-    CHOICE = "choice"
 
 
 @dataclass(frozen=True, slots=True)

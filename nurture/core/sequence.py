@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from nurture.core.conditions import Condition
 from nurture.core.model import Data
 from nurture.core.spans import Span
 from nurture.core.words import Role, Voice
+
+if TYPE_CHECKING:  # conditions count business days with calendars, which read the windows and delays of this module
+    from nurture.core.conditions import Condition
 
 
 class Reentry(StrEnum):

@@ -94,6 +94,16 @@ class HandoffState(StrEnum):
     RETURNED = "returned"
 
 
+class FieldType(StrEnum):
+    """The type of a field of a contact or an account."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    CHOICE = "choice"
+
+
 LIVE_ENROLLMENTS = (
     EnrollmentState.PENDING,
     EnrollmentState.ACTIVE,
