@@ -1,0 +1,229 @@
+"""The fields that conditions and templates may name, and what each one says about a contact in a situation.
+
+A bare name is about the contact, `account.…` about the company, `fields.…` and `account.fields.…` are the company's own
+fields. Unknown is None (or an absent key): a blank text is as unknown as none at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nurture.core.model import Account, Company, Contact, Situation, Value
+from nurture.core.words import LIVE_ENROLLMENTS, SENT_MESSAGES, FieldType
+
+if TYPE_CHECKING:  # the lifecycle is made of conditions, and conditions read facts
+    from nurture.core.lifecycle import Lifecycle
+    from nurture.core.program import FieldSpec
+
+
+@dataclass(frozen=True, slots=True)
+class FieldInfo:
+    """What is known of a built-in field. With `many` it holds any number of texts."""
+
+    type: FieldType
+    label: str
+    many: bool = False
+
+
+_TEXT, _NUMBER, _YES_NO = FieldType.TEXT, FieldType.NUMBER, FieldType.BOOLEAN
+
+FIELDS: Mapping[str, FieldInfo] = {
+    "email": FieldInfo(_TEXT, "e-mail address"),
+    "email_domain": FieldInfo(_TEXT, "domain of the e-mail address"),
+    "first_name": FieldInfo(_TEXT, "first name"),
+    "last_name": FieldInfo(_TEXT, "last name"),
+    "name": FieldInfo(_TEXT, "name"),
+    "title": FieldInfo(_TEXT, "title"),
+    "buying_role": FieldInfo(_TEXT, "role in the buying group"),
+    "country": FieldInfo(_TEXT, "country"),
+    "locale": FieldInfo(_TEXT, "locale"),
+    "time_zone": FieldInfo(_TEXT, "time zone"),
+    "source": FieldInfo(_TEXT, "source"),
+    "stage": FieldInfo(_TEXT, "stage"),
+    "role": FieldInfo(_TEXT, "role of the stage"),
+    "voice": FieldInfo(_TEXT, "voice of the stage"),
+    "fit": FieldInfo(_TEXT, "fit"),
+    "fit_points": FieldInfo(_NUMBER, "fit points"),
+    "engagement": FieldInfo(_NUMBER, "engagement"),
+    "level": FieldInfo(_TEXT, "level"),
+    "owner": FieldInfo(_TEXT, "owner's e-mail address"),
+    "account.name": FieldInfo(_TEXT, "company"),
+    "account.domain": FieldInfo(_TEXT, "company's domain"),
+    "account.industry": FieldInfo(_TEXT, "industry"),
+    "account.employees": FieldInfo(_NUMBER, "employees"),
+    "account.revenue": FieldInfo(_NUMBER, "revenue"),
+    "account.country": FieldInfo(_TEXT, "company's country"),
+    "account.time_zone": FieldInfo(_TEXT, "company's time zone"),
+    "account.technologies": FieldInfo(_TEXT, "technologies", many=True),
+    "open_tasks": FieldInfo(_NUMBER, "number of open tasks"),
+    "active_sequences": FieldInfo(_NUMBER, "number of running sequences"),
+    "sent_messages": FieldInfo(_NUMBER, "number of messages sent"),
+    "open_handoff": FieldInfo(_YES_NO, "open handoff"),
+}
+"""Every built-in field by the name that conditions use. Own fields are declared in `fields.yaml`."""
+
+SCORED = frozenset({"fit", "fit_points", "engagement", "level"})
+"""Fields that are read from the standing: they change with what happens, and with time alone."""
+
+
+def lookup(field: str, situation: Situation, lifecycle: Lifecycle) -> Value:
+    """Return what `field` says, None when it is unknown. Points are whole points, as a float."""
+    read = _READERS.get(field)
+    if read is not None:
+        return read(situation, lifecycle)
+    contact = situation.contact
+    if field.startswith("fields."):
+        return known(contact.fields.get(field.removeprefix("fields.")))
+    if field.startswith("account.fields.") and contact.account:
+        return known(contact.account.fields.get(field.removeprefix("account.fields.")))
+    return None
+
+
+def known(value: object) -> Value:
+    """Return a value out of a JSON object as a field's value: lists become tuples, blanks and objects None."""
+    if isinstance(value, str):
+        return value if value.strip() else None
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return tuple(str(item) for item in value) or None
+    return None
+
+
+def template_values(
+    situation: Situation, lifecycle: Lifecycle, company: Company, fields: Mapping[str, FieldSpec] | None = None
+) -> dict[str, Value]:
+    """Return the flat values that templates may name; what is unknown has no key, so that the message is held.
+
+    `fields` are the declared own fields by name: one with a default is never unknown. Own fields of an account get the
+    prefix `account_`. An own field never hides a built-in value.
+    """
+    contact = situation.contact
+    values: dict[str, Value] = {
+        ("account_" if spec.on == "account" else "") + spec.name: spec.default for spec in (fields or {}).values()
+    }
+    values |= _known_only(contact.fields.items())
+    if contact.account:
+        values |= _known_only((f"account_{name}", value) for name, value in contact.account.fields.items())
+    values |= _known_only(_about_contact(contact))
+    values |= _known_only(_about_account(contact.account))
+    values |= _known_only(_about_rep(contact))
+    values |= _known_only(_about_us(company))
+    values["stage"] = lifecycle.stage(contact.stage).label
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _known_only(pairs: Iterable[tuple[str, object]]) -> dict[str, Value]:
+    return {name: value for name, raw in pairs if (value := known(raw)) is not None}
+
+
+def _about_contact(contact: Contact) -> Iterator[tuple[str, object]]:
+    yield "email", contact.email
+    yield "email_domain", _domain(contact)
+    yield "first_name", contact.first_name
+    yield "last_name", contact.last_name
+    yield "name", _name(contact)
+    yield "title", contact.title
+    yield "buying_role", contact.buying_role
+    yield "country", contact.country
+    yield "locale", contact.locale
+    yield "source", contact.source
+
+
+def _about_account(account: Account | None) -> Iterator[tuple[str, object]]:
+    if account is None:
+        return
+    yield "company", account.name
+    yield "website", account.domain
+    yield "industry", account.industry
+    yield "employees", account.employees
+    yield "revenue", account.revenue
+    yield "company_country", account.country
+    yield "technologies", account.technologies
+
+
+def _about_rep(contact: Contact) -> Iterator[tuple[str, object]]:
+    rep = contact.owner
+    if rep is None:
+        return
+    yield "rep_name", rep.name
+    yield "rep_title", rep.title
+    yield "rep_email", rep.email
+    yield "rep_signature", rep.signature
+    yield "rep_calendar_link", rep.calendar_link
+
+
+def _about_us(company: Company) -> Iterator[tuple[str, object]]:
+    for name, value in company.extra.items():
+        yield f"our_{name}", value
+    yield "our_company", company.name
+    yield "our_postal_address", company.postal_address
+    yield "our_website", company.website
+    yield "our_privacy_url", company.privacy_url
+
+
+def _name(contact: Contact) -> str | None:
+    return " ".join(part for part in (contact.first_name, contact.last_name) if part) or None
+
+
+def _domain(contact: Contact) -> str | None:
+    return contact.email.rpartition("@")[2].lower() or None if contact.email else None
+
+
+def _of_contact(name: str) -> Reader:
+    return lambda situation, _: known(getattr(situation.contact, name))
+
+
+def _of_account(name: str) -> Reader:
+    return lambda situation, _: known(getattr(situation.contact.account, name, None))
+
+
+def _fit(situation: Situation, _: Lifecycle) -> Value:
+    return situation.standing.grade if situation.standing else None
+
+
+def _fit_points(situation: Situation, _: Lifecycle) -> Value:
+    return situation.standing.fit_points / 100 if situation.standing else None
+
+
+def _engagement(situation: Situation, _: Lifecycle) -> Value:
+    return situation.standing.engagement / 100 if situation.standing else None
+
+
+def _level(situation: Situation, _: Lifecycle) -> Value:
+    return situation.standing.level if situation.standing else None
+
+
+def _owner(situation: Situation, _: Lifecycle) -> Value:
+    return situation.contact.owner.email if situation.contact.owner else None
+
+
+def _active_sequences(situation: Situation, _: Lifecycle) -> Value:
+    return sum(enrollment.state in LIVE_ENROLLMENTS for enrollment in situation.enrollments)
+
+
+def _sent_messages(situation: Situation, _: Lifecycle) -> Value:
+    return sum(message.state in SENT_MESSAGES for message in situation.messages)
+
+
+Reader = Callable[[Situation, "Lifecycle"], Value]
+
+_READERS: Mapping[str, Reader] = {
+    **{name: _of_contact(name) for name in FIELDS if name in Contact.__dataclass_fields__ and name != "owner"},
+    **{name: _of_account(name.removeprefix("account.")) for name in FIELDS if name.startswith("account.")},
+    "email_domain": lambda situation, _: _domain(situation.contact),
+    "name": lambda situation, _: _name(situation.contact),
+    "role": lambda situation, lifecycle: lifecycle.stage(situation.contact.stage).role.value,
+    "voice": lambda situation, lifecycle: lifecycle.stage(situation.contact.stage).voice.value,
+    "fit": _fit,
+    "fit_points": _fit_points,
+    "engagement": _engagement,
+    "level": _level,
+    "owner": _owner,
+    "open_tasks": lambda situation, _: len(situation.tasks),
+    "active_sequences": _active_sequences,
+    "sent_messages": _sent_messages,
+    "open_handoff": lambda situation, _: situation.open_handoff,
+}
