@@ -1,0 +1,302 @@
+"""A page of rows in one statement, whatever its size, on SQLite and PostgreSQL alike.
+
+A page travels as one JSON document, so that neither the number of parameters nor the text of the statement depends on
+the number of rows; where nothing has to come back, SQLite's own executemany is twice as fast. Values pass through
+their column's type, as they would in any other statement. The rows of a page all have the same keys.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, cast
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy import Connection, Dialect, Row, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from nurture.db.tables import Base
+
+AnyTable = Table | type[Base]
+Rows = Sequence[Mapping[str, Any]]
+Encoder = Callable[[Any], Any]
+
+_RESERVED = "nurture_reserved"
+
+
+def reserve_ids(connection: Connection, table: AnyTable, count: int) -> Sequence[int]:
+    """Return `count` ascending ids of `table` that nobody else will get. Call it in the transaction that inserts."""
+    table = _table(table)
+    if connection.dialect.name == "postgresql":
+        sequence = sa.select(sa.func.nextval(f"{table.name}_id_seq")).select_from(sa.func.generate_series(1, count))
+        return tuple(connection.scalars(sequence))
+    # The write lock makes the highest id ours; what this connection has given out already counts too.
+    given: dict[str, int] = connection.info.setdefault(_RESERVED, {})
+    highest = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
+    start = max(highest, given.get(table.name, 0)) + 1
+    given[table.name] = start + count - 1
+    return range(start, start + count)
+
+
+def insert_rows(connection: Connection, table: AnyTable, rows: Rows) -> None:
+    """Insert `rows`; columns that they leave out take their defaults."""
+    if not rows:
+        return
+    table = _table(table)
+    columns, rows = _with_defaults(table, rows)
+    if connection.dialect.name == "postgresql":
+        connection.execute(_insert(table, columns, "postgresql"), {"page": _document(connection, table, columns, rows)})
+        return
+    names = ", ".join(f'"{name}"' for name in columns)
+    marks = ", ".join("?" * len(columns))
+    statement = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608 - names of our own tables
+    connection.exec_driver_sql(statement, _tuples(connection, table, columns, rows))
+
+
+def insert_new(
+    connection: Connection,
+    table: AnyTable,
+    rows: Rows,
+    conflict_columns: Sequence[str] = (),
+    returning: Sequence[str] = (),
+) -> list[Row[Any]]:
+    """Insert the rows that are new; return the `returning` columns of those, in no order.
+
+    A row is not new when it meets another (in the table or earlier in the page) in `conflict_columns`; without them,
+    in any unique constraint.
+    """
+    if not rows:
+        return []
+    table = _table(table)
+    columns, rows = _with_defaults(table, rows)
+    statement = _insert_new(table, columns, tuple(conflict_columns), tuple(returning), connection.dialect.name)
+    return _run(connection, statement, _document(connection, table, columns, rows), bool(returning))
+
+
+def upsert(
+    connection: Connection,
+    table: AnyTable,
+    rows: Rows,
+    conflict_columns: Sequence[str],
+    update_columns: Sequence[str] | None = None,
+    returning: Sequence[str] = (),
+) -> list[Row[Any]]:
+    """Insert `rows`; where one meets another in `conflict_columns`, update `update_columns` (all others it has).
+
+    Of rows that meet within the page, the last wins. Returns the `returning` columns of every row, in no order.
+    """
+    if not rows:
+        return []
+    table = _table(table)
+    changed = tuple(name for name in rows[0] if name not in conflict_columns)
+    changed = changed if update_columns is None else tuple(update_columns)
+    rows = list({tuple(row[name] for name in conflict_columns): row for row in rows}.values())
+    columns, rows = _with_defaults(table, rows)
+    dialect = connection.dialect.name
+    statement = _upsert(table, columns, tuple(conflict_columns), changed, tuple(returning), dialect)
+    return _run(connection, statement, _document(connection, table, columns, rows), bool(returning))
+
+
+def update_rows(connection: Connection, table: AnyTable, key: str | Sequence[str], rows: Rows) -> int:
+    """Set the other columns of each row where its `key` columns match. Return how many rows were there to change."""
+    if not rows:
+        return 0
+    table = _table(table)
+    keys = (key,) if isinstance(key, str) else tuple(key)
+    columns = _columns(rows)
+    changed = tuple(name for name in columns if name not in keys)
+    if connection.dialect.name == "postgresql":
+        statement = _update(table, columns, keys)
+        return connection.execute(statement, {"page": _document(connection, table, columns, rows)}).rowcount
+    sets = ", ".join(f'"{name}" = ?' for name in changed)
+    where = " AND ".join(f'"{name}" = ?' for name in keys)
+    statement_text = f'UPDATE "{table.name}" SET {sets} WHERE {where}'  # noqa: S608 - names of our own tables
+    return connection.exec_driver_sql(statement_text, _tuples(connection, table, changed + keys, rows)).rowcount
+
+
+def in_page(column: Any, ids: Iterable[Any]) -> sa.ColumnElement[bool]:
+    """Return the condition that `column` is one of `ids`, as one parameter of any length."""
+    return _InPage(column, sa.bindparam(None, list(ids), type_=_Page(_type_of(column)), unique=True))
+
+
+class _InPage(FunctionElement[bool]):
+    """`column = ANY(page)`."""
+
+    name = "in_page"
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+@compiles(_InPage, "postgresql")
+def _any_of_array(element: _InPage, compiler: Any, **options: Any) -> str:
+    column, page = element.clauses
+    return f"({compiler.process(column, **options)} = ANY ({compiler.process(page, **options)}))"
+
+
+@compiles(_InPage, "sqlite")
+def _in_json_each(element: _InPage, compiler: Any, **options: Any) -> str:
+    column, page = element.clauses
+    left, right = compiler.process(column, **options), compiler.process(page, **options)
+    return f"({left} IN (SELECT value FROM json_each({right})))"  # noqa: S608 - compiled SQL with a bound parameter
+
+
+class _Page(TypeDecorator[Any]):
+    """A list of values of one type: an array on PostgreSQL, a JSON document on SQLite."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.ARRAY(self.item))
+        return dialect.type_descriptor(sa.Text())
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        if dialect.name == "postgresql":
+            return value
+        encode = self.item.dialect_impl(dialect).bind_processor(dialect)
+        return orjson.dumps([encode(item) for item in value] if encode else value).decode()
+
+
+def _type_of(column: Any) -> TypeEngine[Any]:
+    return cast("TypeEngine[Any]", column.type)
+
+
+# --- statements, made once per table and set of columns ---------------------------------------------------------------
+
+
+def _insert_into(table: Table, columns: tuple[str, ...], dialect: str) -> Any:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    page = _page_on_postgresql(table, columns) if dialect == "postgresql" else _page_on_sqlite(table, columns)
+    # SQLite takes ON CONFLICT after a SELECT only where a WHERE stands between them.
+    return insert(table).from_select(columns, sa.select(*page).where(sa.true()), include_defaults=False)
+
+
+_insert = lru_cache(maxsize=256)(_insert_into)
+
+
+@lru_cache(maxsize=256)
+def _insert_new(
+    table: Table, columns: tuple[str, ...], conflict: tuple[str, ...], returning: tuple[str, ...], dialect: str
+) -> Any:
+    statement = _insert_into(table, columns, dialect).on_conflict_do_nothing(index_elements=conflict or None)
+    return statement.returning(*(table.c[name] for name in returning)) if returning else statement
+
+
+@lru_cache(maxsize=256)
+def _upsert(
+    table: Table,
+    columns: tuple[str, ...],
+    conflict: tuple[str, ...],
+    changed: tuple[str, ...],
+    returning: tuple[str, ...],
+    dialect: str,
+) -> Any:
+    statement = _insert_into(table, columns, dialect)
+    values = {name: statement.excluded[name] for name in changed or conflict[:1]}
+    statement = statement.on_conflict_do_update(index_elements=conflict, set_=values)
+    return statement.returning(*(table.c[name] for name in returning)) if returning else statement
+
+
+@lru_cache(maxsize=256)
+def _update(table: Table, columns: tuple[str, ...], keys: tuple[str, ...]) -> Any:
+    page = dict(zip(columns, _page_on_postgresql(table, columns), strict=True))
+    where = [table.c[name] == page[name] for name in keys]
+    return sa.update(table).where(*where).values({name: page[name] for name in columns if name not in keys})
+
+
+def _page_on_postgresql(table: Table, columns: tuple[str, ...]) -> list[sa.ColumnElement[Any]]:
+    document = sa.cast(sa.bindparam("page", type_=sa.Text()), postgresql.JSONB)
+    shape = [sa.column(name, table.c[name].type) for name in columns]
+    page = sa.func.jsonb_to_recordset(document).table_valued(*shape).render_derived("page", with_types=True)
+    return [page.c[name] for name in columns]
+
+
+def _page_on_sqlite(table: Table, columns: tuple[str, ...]) -> list[sa.ColumnElement[Any]]:
+    page = sa.func.json_each(sa.bindparam("page", type_=sa.Text())).table_valued("value", name="page")
+    values: list[sa.ColumnElement[Any]] = []
+    for place, name in enumerate(columns):
+        value: sa.ColumnElement[Any] = sa.func.json_extract(page.c.value, sa.literal_column(f"'$[{place}]'"))
+        values.append(sa.func.unbase64(value) if _is_binary(table, name) else value)
+    return values
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+def _document(connection: Connection, table: Table, columns: tuple[str, ...], rows: Rows) -> str:
+    """Return the page as JSON: objects for PostgreSQL, arrays for SQLite."""
+    dialect = connection.dialect
+    encoders = {name: encoder for name in columns if (encoder := _json_encoder(table, name, dialect))}
+    page: list[Any] = []
+    for row in rows:
+        values = {**row, **{name: encode(row[name]) for name, encode in encoders.items() if row[name] is not None}}
+        page.append(values if dialect.name == "postgresql" else [values[name] for name in columns])
+    return orjson.dumps(page).decode()
+
+
+def _json_encoder(table: Table, name: str, dialect: Dialect) -> Encoder | None:
+    """Return what makes a column's value fit for the document (never called with None)."""
+    if dialect.name == "postgresql":
+        if _is_binary(table, name):
+            return lambda value: "\\x" + value.hex()
+        if isinstance(table.c[name].type, sa.JSON):
+            return None  # nested as it is
+    elif _is_binary(table, name):
+        return lambda value: base64.b64encode(value).decode()
+    return _processor(table, name, dialect)
+
+
+def _tuples(connection: Connection, table: Table, columns: tuple[str, ...], rows: Rows) -> list[tuple[Any, ...]]:
+    encoders = [_processor(table, name, connection.dialect) for name in columns]
+    plan = list(zip(columns, encoders, strict=True))
+    _columns(rows)
+    return [tuple(row[name] if encode is None else encode(row[name]) for name, encode in plan) for row in rows]
+
+
+def _processor(table: Table, name: str, dialect: Dialect) -> Encoder | None:
+    return table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _is_binary(table: Table, name: str) -> bool:
+    return isinstance(table.c[name].type, sa.LargeBinary)
+
+
+def _with_defaults(table: Table, rows: Rows) -> tuple[tuple[str, ...], Rows]:
+    columns = _columns(rows)
+    absent = [column for column in table.c if column.default is not None and column.name not in rows[0]]
+    if not absent:
+        return columns, rows
+    filled = [{**row, **{column.name: _default(column) for column in absent}} for row in rows]
+    return columns + tuple(column.name for column in absent), filled
+
+
+def _default(column: sa.Column[Any]) -> Any:
+    default: Any = column.default
+    return default.arg(None) if default.is_callable else default.arg
+
+
+def _columns(rows: Rows) -> tuple[str, ...]:
+    first = rows[0].keys()
+    for row in rows:
+        if row.keys() != first:
+            raise ValueError(f"rows of one page need the same keys: {sorted(first)}, not {sorted(row.keys())}")
+    return tuple(first)
+
+
+def _run(connection: Connection, statement: Any, document: str, returns: bool) -> list[Row[Any]]:
+    result = connection.execute(statement, {"page": document})
+    return list(result) if returns else []
+
+
+def _table(table: AnyTable) -> Table:
+    return table if isinstance(table, Table) else cast("Table", table.__table__)
