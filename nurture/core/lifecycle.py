@@ -1,7 +1,6 @@
-"""The lifecycle as a value (stages, moves, scoring, levels) and how a contact moves through it, in both directions.
+"""The lifecycle as a value: stages, moves, scoring, levels. Definitions are data; code never names a stage.
 
-Definitions are data: no function here names a stage. What is scored and how is `scoring`; this module decides moves
-(`react`) and the earliest moment at which time alone could change anything (`review_at`).
+What is scored and how is `scoring`; how a contact moves, and when time alone could move them, is `moves`.
 """
 
 from __future__ import annotations

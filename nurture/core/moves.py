@@ -1,0 +1,100 @@
+"""How a contact moves through a lifecycle, in both directions, and when time alone could move them.
+
+Nobody flaps: a move waits for its dwell in the stage it leaves, for its cool-off in the stage it goes to, and is made
+at most so often. Beyond that, hysteresis is a matter of conditions that differ between going and coming back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+
+from nurture.core.changes import changes_at, standing_changes_at
+from nurture.core.conditions import end_of, evaluate
+from nurture.core.effects import MoveStage
+from nurture.core.lifecycle import Lifecycle, Move
+from nurture.core.model import Situation
+from nurture.errors import Refused
+
+REVIEW_EVERY = timedelta(hours=1)
+"""No contact is reviewed sooner than this after the last time that it was looked at."""
+
+
+def move(
+    situation: Situation, lifecycle: Lifecycle, now: datetime, *, avoiding: Collection[str] = ()
+) -> MoveStage | None:
+    """Return the first move that may be made now and whose condition holds, None to stay.
+
+    A move without a condition is only ever made by hand. Stages in `avoiding` are not entered.
+    """
+    for rule in _rules(situation, lifecycle):
+        if rule.to_stage in avoiding or (opens := opens_at(rule, situation)) is None or opens > now:
+            continue
+        if rule.when is not None and evaluate(rule.when, situation, lifecycle, now):
+            return MoveStage(rule.from_stage, rule.to_stage, rule.reason, f"{lifecycle.file}:{rule.line}")
+    return None
+
+
+def manual_move(
+    situation: Situation, lifecycle: Lifecycle, to: str, reason: str, actor: str, now: datetime
+) -> MoveStage:
+    """Return the move that a person (or a step) asks for; raise Refused when the lifecycle does not list it.
+
+    Conditions, dwell, cool-off and `at_most` bind the engine, not people.
+    """
+    stage = situation.contact.stage
+    if to not in (known := [each.name for each in lifecycle.stages]):
+        raise Refused(f"there is no stage {to!r} in lifecycle {lifecycle.name!r}: it has {', '.join(known)}")
+    if to == stage:
+        raise Refused(f"the contact is in stage {to!r} already")
+    allowed = list(dict.fromkeys(rule.to_stage for rule in _rules(situation, lifecycle)))
+    if to not in allowed:
+        where = ", ".join(allowed) or "no stage"
+        raise Refused(
+            f"lifecycle {lifecycle.name!r} has no move from {stage!r} to {to!r}: from there it leads to {where}"
+        )
+    return MoveStage(stage, to, reason, rule=actor, actor=actor)
+
+
+def opens_at(rule: Move, situation: Situation) -> datetime | None:
+    """Return from when on a move may be made (a moment long past where nothing bars it), None when never again."""
+    made = (rule.from_stage, rule.to_stage, rule.reason)
+    times = sum((change.from_stage, change.to_stage, change.reason) == made for change in situation.stage_changes)
+    if rule.at_most is not None and times >= rule.at_most:
+        return None
+    opens = situation.contact.stage_since
+    if rule.dwell:
+        opens = end_of(rule.dwell, opens, situation)
+    left = [change.at for change in situation.stage_changes if change.from_stage == rule.to_stage]
+    if rule.cool_off and left:
+        opens = max(opens, end_of(rule.cool_off, max(left), situation))
+    return opens
+
+
+def review_at(situation: Situation, lifecycle: Lifecycle, now: datetime) -> datetime | None:
+    """Return the earliest moment at which time alone could change anything about a contact, None if it cannot.
+
+    That is: another grade or level, the condition of a move coming true, or the end of the dwell or cool-off of a move
+    whose condition holds. Never sooner than an hour from `now`. Conditions of sequences (`enroll_when`, audiences,
+    goals, branches) are not watched: they are asked when something happens, a review that changes nothing included.
+    The situation's standing must be the one at `now`.
+    """
+    moments = [standing_changes_at(situation, lifecycle, now)]
+    moments += [_may_be_made_at(rule, situation, lifecycle, now) for rule in _rules(situation, lifecycle)]
+    earliest = min((moment for moment in moments if moment is not None), default=None)
+    return None if earliest is None else max(earliest, now + REVIEW_EVERY)
+
+
+def _may_be_made_at(rule: Move, situation: Situation, lifecycle: Lifecycle, now: datetime) -> datetime | None:
+    """Return the first moment after `now` at which a move that is not made now could be made."""
+    opens = opens_at(rule, situation)
+    if rule.when is None or opens is None:
+        return None
+    if evaluate(rule.when, situation, lifecycle, now):
+        return opens if opens > now else None
+    holds = changes_at(rule.when, situation, lifecycle, now)
+    return None if holds is None else max(holds, opens)
+
+
+def _rules(situation: Situation, lifecycle: Lifecycle) -> Iterator[Move]:
+    return (rule for rule in lifecycle.moves if rule.from_stage == situation.contact.stage)
