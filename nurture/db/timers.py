@@ -1,0 +1,150 @@
+"""Everything that waits: claiming, leasing and proving that nothing is lost.
+
+Two clocks meet here and never mix: what is *due* is asked with program time (`now`), how long a claim *holds* is
+counted by the database's own clock, which nobody can pretend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Table
+
+from nurture.core.words import FINAL_MESSAGES, EnrollmentState, MessageState, TimerKind
+from nurture.db import bulk
+from nurture.db.clock import database_clock
+from nurture.db.tables import Enrollment, Message, Timer
+
+_timers: Table = Timer.__table__  # type: ignore[assignment]
+_enrollments: Table = Enrollment.__table__  # type: ignore[assignment]
+_messages: Table = Message.__table__  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A timer that this process may act on; `attempts` counts this claim too."""
+
+    subject_id: int
+    due_at: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Something unfinished that nothing will ever wake. There must be none."""
+
+    kind: str
+    subject_id: int
+    state: str
+
+
+def set_timers(connection: Connection, timers: Iterable[tuple[str, int, datetime]]) -> None:
+    """Set the timer of each (kind, subject id) to a due time; a claim on it ends, and its attempts begin again."""
+    rows = [
+        {"kind": str(kind), "subject_id": subject, "due_at": due, "owner": None, "lease_until": None, "attempts": 0}
+        for kind, subject, due in timers
+    ]
+    bulk.upsert(connection, _timers, rows, ("kind", "subject_id"))
+
+
+def clear(connection: Connection, kind: str, ids: Sequence[int]) -> None:
+    """Remove the timers of subjects that are finished."""
+    if ids:
+        connection.execute(_timers.delete().where(_timers.c.kind == str(kind), bulk.in_page(_timers.c.subject_id, ids)))
+
+
+def claim(
+    connection: Connection, kind: str, owner: str, now: datetime, limit: int, lease_seconds: float
+) -> list[Claimed]:
+    """Take up to `limit` due timers of `kind`, earliest first, for `lease_seconds`; nobody else gets them meanwhile.
+
+    An attempt is counted before it is tried, so that what kills its process is found out.
+    """
+    statement = _claim(connection.dialect.name)
+    values = {"kind": str(kind), "owner": owner, "now": now, "limit": limit, "seconds": lease_seconds}
+    claimed = [Claimed(*row) for row in connection.execute(statement, values)]
+    return sorted(claimed, key=lambda timer: (timer.due_at, timer.subject_id))
+
+
+def release(connection: Connection, kind: str, ids: Sequence[int], owner: str) -> None:
+    """Give claims of `owner` back untried: the attempt does not count."""
+    _change_claims(connection, kind, ids, owner, owner=None, lease_until=None, attempts=_timers.c.attempts - 1)
+
+
+def extend(connection: Connection, kind: str, ids: Sequence[int], owner: str, seconds: float) -> frozenset[int]:
+    """Hold claims of `owner` for `seconds` from now. Return the subject ids that are still its own."""
+    return _change_claims(connection, kind, ids, owner, lease_until=database_clock(seconds))
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """Return when the next timer that nobody holds comes due."""
+    statement = sa.select(_timers.c.due_at).where(_free()).order_by(*_timers.primary_key).limit(1)
+    due: datetime | None = connection.scalar(statement)
+    return due
+
+
+def lost(connection: Connection) -> list[Lost]:
+    """Return everything unfinished that lacks the timer it needs: the proof that nothing is lost is an empty list."""
+    statement = sa.union_all(_lost_enrollments(), _lost_messages()).order_by("kind", "subject_id")
+    return [Lost(*row) for row in connection.execute(statement)]
+
+
+def _free() -> sa.ColumnElement[bool]:
+    return sa.or_(_timers.c.owner.is_(None), _timers.c.lease_until < database_clock())
+
+
+@lru_cache(maxsize=2)
+def _claim(dialect: str) -> Any:
+    key = tuple(_timers.primary_key)
+    due = (
+        sa.select(*key)
+        .where(_timers.c.kind == sa.bindparam("kind"), _timers.c.due_at <= sa.bindparam("now"), _free())
+        .order_by(_timers.c.due_at, _timers.c.kind, _timers.c.subject_id)
+        .limit(sa.bindparam("limit"))
+    )
+    claiming = sa.update(_timers).values(
+        owner=sa.bindparam("owner"),
+        lease_until=database_clock(sa.bindparam("seconds", type_=sa.Float())),
+        attempts=_timers.c.attempts + 1,
+    )
+    if dialect == "postgresql":
+        picked = due.with_for_update(skip_locked=True).cte("picked")
+        claiming = claiming.where(*(column == picked.c[column.name] for column in key))
+    else:
+        claiming = claiming.where(sa.tuple_(*key).in_(due))
+    return claiming.returning(_timers.c.subject_id, _timers.c.due_at, _timers.c.attempts)
+
+
+def _change_claims(connection: Connection, kind: str, ids: Sequence[int], holder: str, **values: Any) -> frozenset[int]:
+    if not ids:
+        return frozenset()
+    mine = (_timers.c.kind == str(kind), bulk.in_page(_timers.c.subject_id, ids), _timers.c.owner == holder)
+    statement = sa.update(_timers).where(*mine).values(values).returning(_timers.c.subject_id)
+    return frozenset(connection.scalars(statement))
+
+
+def _lost_enrollments() -> sa.Select[Any]:
+    runs, messages = _enrollments.c, _messages.c
+    unfinished_message = sa.exists().where(messages.enrollment_id == runs.id, messages.state.not_in(FINAL_MESSAGES))
+    needs_one = sa.or_(
+        runs.state.in_((EnrollmentState.PENDING, EnrollmentState.ACTIVE, EnrollmentState.WAITING)),
+        sa.and_(runs.state == EnrollmentState.HELD, ~unfinished_message),  # a held run is woken by its message
+        sa.and_(runs.state == EnrollmentState.PAUSED, runs.paused_until.is_not(None)),
+    )
+    return _without_timer(_enrollments, sa.literal(TimerKind.ENROLLMENT.value), needs_one)
+
+
+def _lost_messages() -> sa.Select[Any]:
+    waits_for_rep = _messages.c.state == MessageState.AWAITING_APPROVAL
+    kind = sa.case((waits_for_rep, TimerKind.DRAFT.value), else_=TimerKind.MESSAGE.value)
+    return _without_timer(_messages, kind, _messages.c.state.not_in(FINAL_MESSAGES))
+
+
+def _without_timer(subjects: Table, kind: sa.ColumnElement[str], needs_one: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    timer = sa.exists().where(_timers.c.kind == kind, _timers.c.subject_id == subjects.c.id)
+    return sa.select(kind.label("kind"), subjects.c.id.label("subject_id"), subjects.c.state).where(needs_one, ~timer)
