@@ -1,86 +1,28 @@
 """May this message go to this person now? `decide` runs the gates in order and answers exactly one decision.
 
-`Send | Hold(until, reason) | Skip(reason) | Cancel(reason)`, each with what every gate read. Used by sending, `why`,
-simulation and tests alike. A gate is one file in `core/gates/`.
+`Send | Hold(until, reason) | Skip(reason) | Cancel(reason)`, each with what every gate read up to the one that did not
+let it pass. Used by sending, `why`, simulation and tests alike. A gate is one file in `core/gates/`; the values are in
+`core/decision.py` and can be had from here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime
 
-from nurture.core.lifecycle import Lifecycle
-from nurture.core.model import Company, Data, MessageBrief, Sender, Situation
-from nurture.core.sequence import Sequence, Step
+from nurture.core.decision import Cancel, Check, Decision, Due, Finding, Hold, Send, Skip
+from nurture.core.gates import GATES
+
+__all__ = ["Cancel", "Check", "Decision", "Due", "Finding", "Hold", "Send", "Skip", "decide"]
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What one gate read and found. `inputs` are plain JSON values."""
-
-    gate: str
-    passed: bool
-    reason: str = ""
-    inputs: Data = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """It may go now."""
-
-    checks: tuple[Check, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Not now; ask again at `until`."""
-
-    reason: str
-    until: datetime
-    checks: tuple[Check, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """Not this message; the run goes on with the next step."""
-
-    reason: str
-    checks: tuple[Check, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """Not this message, and the run ends."""
-
-    reason: str
-    checks: tuple[Check, ...] = ()
-
-
-Decision = Send | Hold | Skip | Cancel
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A message that is due, with all that the gates may read.
-
-    `sending_paused` names a kill switch that is on (None: none). `sequence_live` is whether the sequence may send.
-    `unsubscribe_ready` is None when one-click unsubscribing works (or the provider is not real), else what is missing.
-    `budget` is how many more messages may go out today under the launch cap (None: unlimited).
-    `approved` is whether an approval of exactly this content exists (None: the voice needs none).
-    """
-
-    message: MessageBrief
-    situation: Situation
-    lifecycle: Lifecycle
-    company: Company
-    sender: Sender
-    sequence: Sequence | None = None
-    step: Step | None = None
-    not_after: datetime | None = None
-    approved: bool | None = None
-    approved_at: datetime | None = None
-    sequence_live: bool = True
-    sending_paused: str | None = None
-    unsubscribe_ready: str | None = None
-    budget: int | None = None
-    drafted_at: datetime | None = None
+def decide(due: Due, now: datetime) -> Decision:
+    """Ask the gates in their order; the first that does not let the message pass gives the answer."""
+    checks: list[Check] = []
+    for name, gate in GATES:
+        finding = gate(due, now)
+        if finding.answer:
+            checks.append(Check(name, False, finding.answer.reason, finding.inputs))
+            return replace(finding.answer, checks=tuple(checks))
+        checks.append(Check(name, True, "", finding.inputs))
+    return Send(tuple(checks))

@@ -1,0 +1,103 @@
+"""The values of a decision: what is due (`Due`), what a gate found (`Check`), the four answers. `decide` makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nurture.core.lifecycle import Lifecycle
+from nurture.core.model import Company, Data, MessageBrief, Sender, Situation
+from nurture.core.sequence import Sequence, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one gate read and found. `inputs` are plain JSON values."""
+
+    gate: str
+    passed: bool
+    reason: str = ""
+    inputs: Data = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """It may go now."""
+
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Not now; ask again at `until`."""
+
+    reason: str
+    until: datetime
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Not this message; the run goes on with the next step."""
+
+    reason: str
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Not this message, and the run ends."""
+
+    reason: str
+    checks: tuple[Check, ...] = ()
+
+
+Decision = Send | Hold | Skip | Cancel
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a gate says: `answer` is None when the message may pass, `inputs` are the plain JSON values that it read."""
+
+    answer: Hold | Skip | Cancel | None = None
+    inputs: Data = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A message that is due, with all that the gates may read.
+
+    `sending_paused` names a kill switch that is on (None: none). `sequence_live` is whether the sequence may send.
+    `unsubscribe_ready` is None when one-click unsubscribing works (or the provider is not real), else what is missing.
+    `budget` is how many more messages may go out today under the launch cap (None: unlimited).
+    `approved` is whether an approval of exactly this content exists (None: the voice needs none).
+    `slot_at` is the moment that the message's timer was set to, by its plan or by the last hold: a message that is
+    looked at long after it was left lying, and gets a new slot. None: just now, so that it never counts as left lying.
+    """
+
+    message: MessageBrief
+    situation: Situation
+    lifecycle: Lifecycle
+    company: Company
+    sender: Sender
+    sequence: Sequence | None = None
+    step: Step | None = None
+    not_after: datetime | None = None
+    approved: bool | None = None
+    approved_at: datetime | None = None
+    sequence_live: bool = True
+    sending_paused: str | None = None
+    unsubscribe_ready: str | None = None
+    budget: int | None = None
+    drafted_at: datetime | None = None
+    slot_at: datetime | None = None
+
+    @property
+    def seed(self) -> str:
+        """What chance depends on: the run, so that all its mail has one place within every spread."""
+        return seed_of(self.message.enrollment_id) if self.message.enrollment_id else f"message:{self.message.id}"
+
+
+def seed_of(enrollment_id: int) -> str:
+    """Return what chance depends on for one run of a sequence."""
+    return f"enrollment:{enrollment_id}"

@@ -1,0 +1,241 @@
+"""How one run of a sequence goes on: `schedule` walks its steps as far as time allows, and says so as a `Plan`.
+
+`after_message` and `after_task` say how it goes on once what it waited for has ended; `next_send` looks ahead. What
+ends a run early is `exits`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, assert_never
+
+from nurture.core.answers import WATCHDOG, Advance, Finish, Sleep
+from nurture.core.effects import Action, Plan, PlanMessage
+from nurture.core.exits import exits as exits
+from nurture.core.lifecycle import Lifecycle
+from nurture.core.model import Company, Enrollment, Situation
+from nurture.core.sequence import Sequence
+from nurture.core.steps import STEPS
+from nurture.core.words import LIVE_ENROLLMENTS, SENT_MESSAGES, EnrollmentState, MessageState
+
+MessageResult = Literal["sent", "skipped", "refused", "rejected", "expired", "cancelled"]
+"""How a message ended, as its run sees it."""
+
+Trail = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NextSend:
+    """The next mail of a run as far as one can tell now: its step, its template and about when."""
+
+    step_id: str
+    template: str
+    about: datetime
+
+
+def schedule(
+    sequence: Sequence,
+    enrollment: Enrollment,
+    situation: Situation,
+    lifecycle: Lifecycle,
+    company: Company,
+    now: datetime,
+) -> Plan:
+    """Walk the steps of a run until it has to wait, has done something, or is over.
+
+    A run that is paused, or waits for its message, is only looked at again later. After a step that did something the
+    plan is due at once, so that the next step sees what came of it.
+    """
+    if enrollment.state not in LIVE_ENROLLMENTS:
+        return Plan(enrollment, None)
+    if enrollment.state is EnrollmentState.PAUSED and not _pause_is_over(enrollment, now):
+        return Plan(enrollment, enrollment.paused_until or now + WATCHDOG)
+    if enrollment.waiting_for == "message":
+        return _look_after_message(sequence, _unpaused(enrollment), situation, now)
+    run = replace(_unpaused(enrollment), step_id=enrollment.step_id or sequence.first)
+    return _walk(sequence, run, situation, lifecycle, company, now)
+
+
+def after_message(
+    sequence: Sequence,
+    enrollment: Enrollment,
+    step: str | None,
+    result: MessageResult,
+    at: datetime,
+    now: datetime,
+    *,
+    reason: str | None = None,
+) -> Plan:
+    """Say how a run goes on after the message of `step` (an id) ended at `at`; `reason` says more than `result`.
+
+    The message of a step that the run has left changes nothing: the run is looked at and stays where it is.
+    """
+    if enrollment.state not in LIVE_ENROLLMENTS:
+        return Plan(enrollment, None)
+    if enrollment.step_id != step:
+        return Plan(enrollment, _next_look(enrollment, now))
+    here = sequence.step(step) if step else None
+    why = f"{result}: {reason}" if reason else result
+    if result == "cancelled":
+        return _over(enrollment, EnrollmentState.EXITED, why, now)
+    if result == "refused" and (here is None or here.on_refused != "advance"):
+        return _over(enrollment, EnrollmentState.FAILED, why, now)
+    if result in ("rejected", "expired") and (here is None or here.on_rejected != "advance"):
+        return _over(enrollment, EnrollmentState.EXITED, why, now)
+    return _go_on(sequence, enrollment, why, at, now)
+
+
+def after_task(sequence: Sequence, enrollment: Enrollment, step: str | None, at: datetime, now: datetime) -> Plan:
+    """Say how a run goes on after the task of `step` (an id) was done at `at`; one that did not wait for it stays."""
+    if enrollment.state not in LIVE_ENROLLMENTS:
+        return Plan(enrollment, None)
+    if enrollment.step_id != step or enrollment.waiting_for != "task":
+        return Plan(enrollment, _next_look(enrollment, now))
+    return _go_on(sequence, enrollment, "its task was done", at, now)
+
+
+def next_send(
+    sequence: Sequence,
+    enrollment: Enrollment,
+    situation: Situation,
+    lifecycle: Lifecycle,
+    company: Company,
+    now: datetime,
+) -> NextSend | None:
+    """Return the next mail that a run will send if nothing happens until then; None when there is none or no telling.
+
+    It walks the run through its waits; branches are taken as they would be for what is known now.
+    """
+    waiting = _pending_mail(enrollment, situation)
+    if waiting:
+        return waiting
+    run, at = enrollment, now
+    for _ in range(3 * len(sequence.steps) + 2):
+        plan = schedule(sequence, run, situation, lifecycle, company, at)
+        for action in plan.actions:
+            if isinstance(action, PlanMessage):
+                return NextSend(action.step_id, action.template, action.due_at)
+        if plan.due_at is None or (plan.enrollment == run and plan.due_at <= at):
+            return None
+        run, at = plan.enrollment, max(at, plan.due_at)
+    return None
+
+
+def _walk(
+    sequence: Sequence,
+    run: Enrollment,
+    situation: Situation,
+    lifecycle: Lifecycle,
+    company: Company,
+    now: datetime,
+) -> Plan:
+    """Ask one step after the other. Sequences have no way back; the bound is for one that was not checked."""
+    trail: Trail = ()
+    for _ in range(2 * len(sequence.steps)):
+        step = sequence.step(run.step_id or "")
+        kind = STEPS.get(step.kind) if step else None
+        if step is None or kind is None:
+            missing = f"step kind {step.kind} is unknown" if step else f"step {run.step_id} is not in this version"
+            return _over(run, EnrollmentState.FAILED, missing, now, trail=trail)
+        answer = kind(step, sequence, run, situation, lifecycle, company, now)
+        match answer:
+            case Sleep():
+                return _asleep(run, answer, trail)
+            case Finish():
+                return _finished(run, answer, trail, now)
+            case Advance():
+                trail += ((step.id, answer.note),)
+                target = answer.to or step.next
+                base_at = answer.base_at or run.base_at
+                if target is None:
+                    return _completed(run, answer.actions, trail, now)
+                run = replace(run, step_id=target, occurrence=0, waiting_for=None, base_at=base_at)
+                if answer.actions:
+                    return Plan(run, now, answer.actions, trail)
+            case _:
+                assert_never(answer)
+    return _over(run, EnrollmentState.FAILED, f"step {run.step_id} comes round for ever", now, trail=trail)
+
+
+def _asleep(run: Enrollment, answer: Sleep, trail: Trail) -> Plan:
+    waiting = replace(
+        run,
+        state=EnrollmentState.WAITING,
+        waiting_for=answer.waiting_for,
+        base_at=answer.base_at or run.base_at,
+    )
+    return Plan(waiting, answer.until, answer.actions, (*trail, (run.step_id or "", answer.note)))
+
+
+def _finished(run: Enrollment, answer: Finish, trail: Trail, now: datetime) -> Plan:
+    plan = _over(run, answer.state, answer.reason, now, trail=(*trail, (run.step_id or "", f"ends: {answer.reason}")))
+    return replace(plan, enrollment=replace(plan.enrollment, disposition=answer.disposition), actions=answer.actions)
+
+
+def _completed(run: Enrollment, actions: tuple[Action, ...], trail: Trail, now: datetime) -> Plan:
+    return replace(_over(run, EnrollmentState.COMPLETED, "finished", now, trail=trail), actions=actions)
+
+
+def _over(run: Enrollment, state: EnrollmentState, reason: str, now: datetime, *, trail: Trail = ()) -> Plan:
+    ended = replace(run, state=state, reason=reason, ended_at=now, waiting_for=None, paused_until=None)
+    return Plan(ended, None, (), trail or ((run.step_id or "", reason),))
+
+
+def _go_on(sequence: Sequence, run: Enrollment, note: str, at: datetime, now: datetime) -> Plan:
+    """Go to the next step, whose delay counts from `at`. A paused run stays paused, one step further."""
+    trail: Trail = ((run.step_id or "", note),)
+    step = sequence.step(run.step_id or "")
+    if step is None:
+        return _over(run, EnrollmentState.FAILED, f"step {run.step_id} is not in this version", now)
+    if step.next is None:
+        return _completed(run, (), trail, now)
+    paused = run.state is EnrollmentState.PAUSED
+    state = run.state if paused else EnrollmentState.ACTIVE
+    moved = replace(run, state=state, step_id=step.next, occurrence=0, waiting_for=None, base_at=at)
+    return Plan(moved, _next_look(moved, now), (), trail)
+
+
+def _next_look(run: Enrollment, now: datetime) -> datetime:
+    """Return when a run that may be paused is due: now, or at the end of its pause."""
+    if run.state is not EnrollmentState.PAUSED:
+        return now
+    return max(now, run.paused_until) if run.paused_until else now + WATCHDOG
+
+
+def _pause_is_over(run: Enrollment, now: datetime) -> bool:
+    return run.paused_until is not None and run.paused_until <= now
+
+
+def _unpaused(run: Enrollment) -> Enrollment:
+    """Return the run as one that goes on: waiting for what it waited for, or active."""
+    if run.waiting_for == "message":
+        held = run.state is EnrollmentState.HELD
+        return run if held else replace(run, state=EnrollmentState.WAITING, paused_until=None)
+    return replace(run, state=EnrollmentState.ACTIVE, paused_until=None)
+
+
+def _look_after_message(sequence: Sequence, run: Enrollment, situation: Situation, now: datetime) -> Plan:
+    """Look at the message that a run waits for: its end has moved the run, unless something went wrong there."""
+    mine = [m for m in situation.messages if m.enrollment_id == run.id and m.step_id == run.step_id]
+    if not mine:
+        lost = f"the message of step {run.step_id} is neither waiting nor sent"
+        return _over(run, EnrollmentState.FAILED, lost, now)
+    last = max(mine, key=lambda message: message.id)
+    if last.state in SENT_MESSAGES:
+        return after_message(sequence, run, run.step_id, "sent", last.sent_at or now, now)
+    if last.state is MessageState.REFUSED:
+        return after_message(sequence, run, run.step_id, "refused", now, now)
+    if last.state is MessageState.CANCELLED:
+        return after_message(sequence, run, run.step_id, "cancelled", now, now)
+    return Plan(run, max(now, last.due_at) + WATCHDOG)
+
+
+def _pending_mail(run: Enrollment, situation: Situation) -> NextSend | None:
+    """Return the mail that the run waits for."""
+    if run.waiting_for != "message":
+        return None
+    for message in situation.messages:
+        if message.enrollment_id == run.id and message.step_id == run.step_id and message.state not in SENT_MESSAGES:
+            return NextSend(message.step_id or "", message.template, message.due_at)
+    return None

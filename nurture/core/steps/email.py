@@ -1,0 +1,65 @@
+"""Step `email`: one message. Reads `template`, `content`, `late`, `late_after`, `draft_ahead`, `thread`; no `params`.
+
+Marketing mail is planned when its slot is reached, personal mail so much earlier that its rep can approve it in time.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from nurture.core.answers import WATCHDOG, Advance, Answer, Sleep, moment
+from nurture.core.calendars import add, next_open, resolve_zone, subtract
+from nurture.core.decision import seed_of
+from nurture.core.delays import reached_at, sleep_until
+from nurture.core.effects import PlanMessage
+from nurture.core.lateness import Later, Missed, judge
+from nurture.core.lifecycle import Lifecycle
+from nurture.core.model import Company, Enrollment, Situation
+from nurture.core.sequence import LatePolicy, Sequence, Step
+from nurture.core.spans import Span, Unit
+from nurture.core.words import Voice
+
+DRAFT_AHEAD = Span(1, Unit.BUSINESS_DAYS)
+"""How long before its slot personal mail is drafted, unless its step says otherwise."""
+
+DRAFT_LIFE = Span(5, Unit.BUSINESS_DAYS)
+"""How long after its slot a draft still waits for its rep, unless its step says otherwise."""
+
+
+def answer(
+    step: Step,
+    sequence: Sequence,
+    enrollment: Enrollment,
+    situation: Situation,
+    lifecycle: Lifecycle,
+    company: Company,
+    now: datetime,
+) -> Answer:
+    """Sleep until it is time to plan the message, then plan it and wait for it; skip it when it is too late for it."""
+    zone, _ = resolve_zone(situation.contact, company)
+    seed = seed_of(enrollment.id)
+    slot = next_open(sequence.window, reached_at(step, enrollment, situation, company), zone, seed)
+    begin = subtract(step.draft_ahead or DRAFT_AHEAD, slot, zone) if sequence.voice is Voice.PERSONAL else slot
+    if now < begin:
+        return sleep_until(begin)
+    verdict = judge(step, sequence.window, slot, slot, zone, seed, now)
+    if isinstance(verdict, Missed):
+        return Advance(verdict.reason, base_at=now)
+    due_at = verdict.until if isinstance(verdict, Later) else slot
+    message = PlanMessage(
+        step_id=step.id,
+        occurrence=enrollment.occurrence,
+        template=step.template or "",
+        voice=sequence.voice,
+        due_at=due_at,
+        not_after=_not_after(step, sequence, slot, due_at, zone),
+        thread=step.thread,
+    )
+    return Sleep(f"plans its message for {moment(due_at)}", max(now, due_at) + WATCHDOG, "message", (message,))
+
+
+def _not_after(step: Step, sequence: Sequence, slot: datetime, due_at: datetime, zone: str) -> datetime | None:
+    """Return when the message is no longer to go: what its step says, and for drafts always a limit."""
+    if step.late is LatePolicy.EXPIRE and step.late_after:
+        return add(step.late_after, slot, zone)
+    return add(DRAFT_LIFE, due_at, zone) if sequence.voice is Voice.PERSONAL else None
