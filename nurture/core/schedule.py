@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, assert_never
+from typing import assert_never
 
 from nurture.core.answers import WATCHDOG, Advance, Finish, Sleep
 from nurture.core.effects import Action, Plan, PlanMessage
 from nurture.core.exits import exits as exits
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Company, Enrollment, Situation
-from nurture.core.sequence import Sequence
+from nurture.core.sequence import Sequence, Step
 from nurture.core.steps import STEPS
 from nurture.core.words import LIVE_ENROLLMENTS, SENT_MESSAGES, EnrollmentState, MessageState
 
-MessageResult = Literal["sent", "skipped", "refused", "rejected", "expired", "cancelled"]
-"""How a message ended, as its run sees it."""
+RESULTS = frozenset({"sent", "skipped", "refused", "rejected", "expired", "cancelled"})
+"""How a message can end, as its run sees it."""
 
 Trail = tuple[tuple[str, str], ...]
 
@@ -60,39 +60,41 @@ def schedule(
 def after_message(
     sequence: Sequence,
     enrollment: Enrollment,
-    step: str | None,
-    result: MessageResult,
+    step: Step,
+    result: str,
     at: datetime,
     now: datetime,
     *,
     reason: str | None = None,
 ) -> Plan:
-    """Say how a run goes on after the message of `step` (an id) ended at `at`; `reason` says more than `result`.
+    """Say how a run goes on after the message of `step` ended at `at` with one of `RESULTS`; `reason` says more.
 
-    The message of a step that the run has left changes nothing: the run is looked at and stays where it is.
+    The message of a step that the run has left changes nothing: the run is looked at and stays where it is. Raise
+    ValueError for a result that is none.
     """
+    if result not in RESULTS:
+        raise ValueError(f"{result!r} is no way for a message to end: {', '.join(sorted(RESULTS))}")
     if enrollment.state not in LIVE_ENROLLMENTS:
         return Plan(enrollment, None)
-    if enrollment.step_id != step:
+    if enrollment.step_id != step.id:
         return Plan(enrollment, _next_look(enrollment, now))
-    here = sequence.step(step) if step else None
     why = f"{result}: {reason}" if reason else result
     if result == "cancelled":
         return _over(enrollment, EnrollmentState.EXITED, why, now)
-    if result == "refused" and (here is None or here.on_refused != "advance"):
+    if result == "refused" and step.on_refused != "advance":
         return _over(enrollment, EnrollmentState.FAILED, why, now)
-    if result in ("rejected", "expired") and (here is None or here.on_rejected != "advance"):
+    if result in ("rejected", "expired") and step.on_rejected != "advance":
         return _over(enrollment, EnrollmentState.EXITED, why, now)
-    return _go_on(sequence, enrollment, why, at, now)
+    return _go_on(enrollment, step, why, at, now)
 
 
-def after_task(sequence: Sequence, enrollment: Enrollment, step: str | None, at: datetime, now: datetime) -> Plan:
-    """Say how a run goes on after the task of `step` (an id) was done at `at`; one that did not wait for it stays."""
+def after_task(sequence: Sequence, enrollment: Enrollment, step: Step, at: datetime, now: datetime) -> Plan:
+    """Say how a run goes on after the task of `step` was done at `at`; one that did not wait for it stays."""
     if enrollment.state not in LIVE_ENROLLMENTS:
         return Plan(enrollment, None)
-    if enrollment.step_id != step or enrollment.waiting_for != "task":
+    if enrollment.step_id != step.id or enrollment.waiting_for != "task":
         return Plan(enrollment, _next_look(enrollment, now))
-    return _go_on(sequence, enrollment, "its task was done", at, now)
+    return _go_on(enrollment, step, "its task was done", at, now)
 
 
 def next_send(
@@ -182,12 +184,9 @@ def _over(run: Enrollment, state: EnrollmentState, reason: str, now: datetime, *
     return Plan(ended, None, (), trail or ((run.step_id or "", reason),))
 
 
-def _go_on(sequence: Sequence, run: Enrollment, note: str, at: datetime, now: datetime) -> Plan:
+def _go_on(run: Enrollment, step: Step, note: str, at: datetime, now: datetime) -> Plan:
     """Go to the next step, whose delay counts from `at`. A paused run stays paused, one step further."""
-    trail: Trail = ((run.step_id or "", note),)
-    step = sequence.step(run.step_id or "")
-    if step is None:
-        return _over(run, EnrollmentState.FAILED, f"step {run.step_id} is not in this version", now)
+    trail: Trail = ((step.id, note),)
     if step.next is None:
         return _completed(run, (), trail, now)
     paused = run.state is EnrollmentState.PAUSED
@@ -217,18 +216,22 @@ def _unpaused(run: Enrollment) -> Enrollment:
 
 def _look_after_message(sequence: Sequence, run: Enrollment, situation: Situation, now: datetime) -> Plan:
     """Look at the message that a run waits for: its end has moved the run, unless something went wrong there."""
+    step = sequence.step(run.step_id or "")
     mine = [m for m in situation.messages if m.enrollment_id == run.id and m.step_id == run.step_id]
-    if not mine:
+    if step is None or not mine:
         lost = f"the message of step {run.step_id} is neither waiting nor sent"
         return _over(run, EnrollmentState.FAILED, lost, now)
     last = max(mine, key=lambda message: message.id)
-    if last.state in SENT_MESSAGES:
-        return after_message(sequence, run, run.step_id, "sent", last.sent_at or now, now)
-    if last.state is MessageState.REFUSED:
-        return after_message(sequence, run, run.step_id, "refused", now, now)
-    if last.state is MessageState.CANCELLED:
-        return after_message(sequence, run, run.step_id, "cancelled", now, now)
+    result = _ENDED.get(last.state)
+    if result:
+        return after_message(sequence, run, step, result, last.sent_at or now, now)
     return Plan(run, max(now, last.due_at) + WATCHDOG)
+
+
+_ENDED = dict.fromkeys(SENT_MESSAGES, "sent") | {
+    MessageState.REFUSED: "refused",
+    MessageState.CANCELLED: "cancelled",
+}
 
 
 def _pending_mail(run: Enrollment, situation: Situation) -> NextSend | None:
