@@ -1,0 +1,156 @@
+"""Named queries for people: contacts, their addresses and external ids, accounts and reps. A page is one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Row, Table, func, or_, select, text
+
+from nurture.core.model import ContactId, Rep, RepId
+from nurture.core.words import Voice
+from nurture.db import tables
+from nurture.db.bulk import in_page, insert_rows, reserve_ids
+
+_CONTACT = cast("Table", tables.Contact.__table__)
+_ACCOUNT = cast("Table", tables.Account.__table__)
+_ADDRESS = cast("Table", tables.Address.__table__)
+_EXTERNAL = cast("Table", tables.ExternalId.__table__)
+_REP = cast("Table", tables.Rep.__table__)
+_SENDER = cast("Table", tables.Sender.__table__)
+
+_NEW_PEOPLE = 0x6E757274
+"""The advisory lock under which new contacts and accounts are made."""
+
+
+def lock_new(connection: Connection) -> None:
+    """Wait until nobody else makes new contacts, until the transaction ends. (SQLite has one writer anyway.)
+
+    Two pages that find the same address missing would otherwise both make a contact of it.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _NEW_PEOPLE})
+
+
+# --- contacts ---------------------------------------------------------------------------------------------------------
+
+
+def by_address(connection: Connection, email_keys: Collection[str]) -> dict[str, ContactId]:
+    """Return the contacts of normalized addresses, as far as there are any."""
+    query = select(_ADDRESS.c.email_key, _ADDRESS.c.contact_id).where(in_page(_ADDRESS.c.email_key, email_keys))
+    return {row.email_key: row.contact_id for row in connection.execute(query)} if email_keys else {}
+
+
+def by_external_id(connection: Connection, system: str, ids: Collection[str]) -> dict[str, ContactId]:
+    """Return the contacts that `system` knows by those ids, as far as there are any."""
+    query = select(_EXTERNAL.c.external_id, _EXTERNAL.c.contact_id).where(
+        _EXTERNAL.c.system == system, in_page(_EXTERNAL.c.external_id, ids)
+    )
+    return {row.external_id: row.contact_id for row in connection.execute(query)} if ids else {}
+
+
+def by_any_external_id(connection: Connection, external_id: str) -> list[ContactId]:
+    """Return the contacts that any system knows by that id."""
+    query = select(_EXTERNAL.c.contact_id).where(_EXTERNAL.c.external_id == external_id).distinct()
+    return [ContactId(key) for key in connection.scalars(query)]
+
+
+def contact_rows(connection: Connection, ids: Collection[int]) -> dict[int, Row[Any]]:
+    """Return the rows of contacts by id."""
+    if not ids:
+        return {}
+    return {row.id: row for row in connection.execute(select(_CONTACT).where(in_page(_CONTACT.c.id, ids)))}
+
+
+def address_keys(connection: Connection, ids: Collection[int]) -> dict[int, list[str]]:
+    """Return the normalized addresses of contacts, the primary one first."""
+    query = (
+        select(_ADDRESS.c.contact_id, _ADDRESS.c.email_key)
+        .where(in_page(_ADDRESS.c.contact_id, ids))
+        .order_by(_ADDRESS.c.is_primary.desc(), _ADDRESS.c.id)
+    )
+    found: dict[int, list[str]] = {}
+    for row in connection.execute(query) if ids else ():
+        found.setdefault(row.contact_id, []).append(row.email_key)
+    return found
+
+
+# --- accounts ---------------------------------------------------------------------------------------------------------
+
+
+def accounts(connection: Connection, domains: Collection[str], name_keys: Collection[str]) -> list[Row[Any]]:
+    """Return the accounts of those domains or (case-folded) names, oldest first."""
+    if not domains and not name_keys:
+        return []
+    named = or_(in_page(_ACCOUNT.c.domain, domains), in_page(_ACCOUNT.c.name_key, name_keys))
+    return list(connection.execute(select(_ACCOUNT).where(named).order_by(_ACCOUNT.c.id)))
+
+
+# --- reps -------------------------------------------------------------------------------------------------------------
+
+
+def reps(connection: Connection) -> list[Rep]:
+    """Return every rep, by name."""
+    return [_rep(row) for row in connection.execute(select(_REP).order_by(_REP.c.name, _REP.c.id))]
+
+
+def rep_ids(connection: Connection, emails: Collection[str]) -> dict[str, RepId]:
+    """Return the ids of active reps by their (normalized) addresses."""
+    query = select(_REP.c.email, _REP.c.id).where(in_page(_REP.c.email, emails), _REP.c.active)
+    return {row.email: row.id for row in connection.execute(query)} if emails else {}
+
+
+def rep_row(connection: Connection, email: str) -> Row[Any] | None:
+    """Return the row of the rep with that (normalized) address."""
+    return connection.execute(select(_REP).where(_REP.c.email == email)).one_or_none()
+
+
+def contacts_owned(connection: Connection) -> Mapping[int, int]:
+    """Return how many contacts every rep owns."""
+    query = (
+        select(_CONTACT.c.owner_id, func.count().label("owned"))
+        .where(_CONTACT.c.owner_id.is_not(None), _CONTACT.c.merged_into.is_(None))
+        .group_by(_CONTACT.c.owner_id)
+    )
+    return {row.owner_id: row.owned for row in connection.execute(query)}
+
+
+def add_rep(connection: Connection, values: Mapping[str, Any], provider: str, now: datetime) -> RepId:
+    """Insert a rep, and the personal sender that mail in their name goes out from."""
+    (rep_id,) = reserve_ids(connection, _REP, 1)
+    insert_rows(connection, _REP, [{"id": rep_id, **values, "created_at": now}])
+    sender = {
+        "name": values["email"],
+        "voice": Voice.PERSONAL,
+        "address": values["email"],
+        "display_name": values["name"],
+        "provider": provider,
+        "rep_id": rep_id,
+        "created_at": now,
+    }
+    insert_rows(connection, _SENDER, [sender])
+    return RepId(rep_id)
+
+
+def update_rep(connection: Connection, rep_id: RepId, values: Mapping[str, Any]) -> None:
+    """Change a rep, and the name that their mail shows."""
+    if not values:
+        return
+    connection.execute(_REP.update().where(_REP.c.id == rep_id).values(values))
+    if "name" in values:
+        connection.execute(_SENDER.update().where(_SENDER.c.rep_id == rep_id).values(display_name=values["name"]))
+
+
+def _rep(row: Row[Any]) -> Rep:
+    return Rep(
+        id=RepId(row.id),
+        name=row.name,
+        email=row.email,
+        title=row.title,
+        signature=row.signature,
+        time_zone=row.time_zone,
+        calendar_link=row.calendar_link,
+        daily_capacity=row.daily_capacity,
+        active=row.active,
+    )

@@ -1,0 +1,103 @@
+"""The accounts of a page: found by domain, else by name, made or filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from nurture.core.model import Value
+from nurture.db import people, tables
+from nurture.db.bulk import insert_rows, reserve_ids, update_rows
+from nurture.importing.rows import Row
+
+_COLUMNS = ("name", "name_key", "domain", "industry", "employees", "revenue", "country", "time_zone", "technologies")
+
+
+@dataclass(slots=True)
+class Company:
+    """One account of the page. `old` is its row in the database, None for a new one."""
+
+    id: int = 0
+    old: Mapping[str, Any] | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Value] = field(default_factory=dict)
+
+    @property
+    def domain(self) -> str | None:
+        """The domain that it has, or is about to get."""
+        return self.values.get("domain") or (self.old["domain"] if self.old else None)
+
+    def changed(self) -> dict[str, Any] | None:
+        """Return the row to write, None when there is nothing new. A name that is known stays."""
+        before = {name: self.old[name] if self.old else None for name in _COLUMNS}
+        after = before | self.values
+        if self.old and self.old["name"]:
+            after |= {"name": self.old["name"], "name_key": self.old["name_key"]}
+        own_before = dict(self.old["fields"]) if self.old else {}
+        own = own_before | self.fields
+        return None if self.old and (after, own) == (before, own_before) else {"id": self.id, **after, "fields": own}
+
+
+class Companies:
+    """Finds the accounts of rows, and writes those that are new or changed."""
+
+    def __init__(self, connection: Connection, rows: Iterable[Row]) -> None:
+        """Load the accounts that the rows may mean, in one query."""
+        self._connection = connection
+        self._by_domain: dict[str, Company] = {}
+        self._by_name: dict[str, Company] = {}
+        self._touched: dict[int, Company] = {}
+        given = [row.account for row in rows if row.account]
+        domains = {str(account["domain"]) for account in given if "domain" in account}
+        names = {name_key(account["name"]) for account in given if "name" in account}
+        for found in people.accounts(connection, domains, names):
+            company = Company(found.id, dict(found._mapping))  # noqa: SLF001 - the name is SQLAlchemy's
+            if found.domain:
+                self._by_domain[found.domain] = company
+            if found.name_key:
+                self._by_name.setdefault(found.name_key, company)
+
+    def of(self, row: Row) -> Company | None:
+        """Return the account that the row names (a new one if need be), with what the row says of it taken over."""
+        domain, name = row.account.get("domain"), row.account.get("name")
+        if domain is None and name is None:
+            return None
+        company = self._find(domain, name) or Company()
+        company.values |= {
+            key: list(value) if isinstance(value, tuple) else value for key, value in row.account.items()
+        }
+        if name is not None:
+            company.values["name_key"] = name_key(name)
+            self._by_name.setdefault(name_key(name), company)
+        if domain is not None:
+            self._by_domain[str(domain)] = company
+        company.fields |= row.account_fields
+        self._touched[id(company)] = company
+        return company
+
+    def write(self, now: datetime) -> int:
+        """Insert and update; return how many are new. New ones have their ids afterwards."""
+        new = [company for company in self._touched.values() if company.old is None]
+        for company, key in zip(new, reserve_ids(self._connection, tables.Account, len(new)), strict=True):
+            company.id = key
+        rows = [{**(company.changed() or {}), "created_at": now, "updated_at": now} for company in new]
+        insert_rows(self._connection, tables.Account, rows)
+        old = [company.changed() for company in self._touched.values() if company.old is not None]
+        update_rows(self._connection, tables.Account, "id", [{**row, "updated_at": now} for row in old if row])
+        return len(new)
+
+    def _find(self, domain: Value, name: Value) -> Company | None:
+        named = self._by_name.get(name_key(name)) if name is not None else None
+        if domain is None:
+            return named
+        # A company known by name only is taken to be the one whose domain we now hear.
+        return self._by_domain.get(str(domain)) or (named if named and named.domain is None else None)
+
+
+def name_key(name: Value) -> str:
+    """Return a company's name in the form in which names are compared."""
+    return " ".join(str(name).casefold().split())

@@ -1,0 +1,92 @@
+"""Carrying an import out: pages of rows, each one transaction with the mark of how far it came. Constant memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+import orjson
+from sqlalchemy import Connection
+
+from nurture.db import imports
+from nurture.db.session import Database
+from nurture.importing.report import ImportReport, RejectedFile, Tally
+from nurture.importing.table import RawRow, Table
+
+PAGE = 500
+"""Rows in one transaction: short enough that a person's click is never kept waiting."""
+
+WritePage = Callable[[Connection, Sequence[RawRow]], Tally]
+Progress = Callable[[int, int], None]
+"""Hears how many bytes of how many are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file to import. `meaning` is everything beside the file that decides what its rows become."""
+
+    table: Table
+    source: str
+    meaning: object
+    rejected: Path | None = None
+
+    @property
+    def rejected_path(self) -> Path:
+        """Where rejected rows go: beside the input, unless it was said otherwise."""
+        return self.rejected or self.table.path.with_name(self.table.path.name + ".rejected.csv")
+
+
+def carry_out(database: Database, job: Job, write: WritePage, progress: Progress | None, now: datetime) -> ImportReport:
+    """Write the rows of a file page by page with `write`; go on where a broken import of the same file stopped."""
+    table = job.table
+    with database.write() as connection:
+        hashed = fingerprint(job.meaning)
+        run = imports.begin(connection, table.surveyed.hash, hashed, table.path.name, job.source, now)
+    counts = Counter(run.counts)
+    rejected = RejectedFile(job.rejected_path, table, counts.pop("rejected_bytes", 0))
+    done = run.rows_done
+    try:
+        for page in _pages(table, run.rows_done, progress):
+            with database.write() as connection:
+                tally = write(connection, page)
+                done, counts = done + len(page), counts + tally.counts
+                kept = counts + Counter(rejected_bytes=rejected.write(tally.bad))
+                imports.save(connection, run.id, done, kept)
+    finally:
+        rejected.close()
+    with database.write() as connection:
+        imports.save(connection, run.id, done, counts, now)
+    path = rejected.path if rejected.written else None
+    encoding, delimiter = table.surveyed.encoding, table.delimiter
+    return ImportReport(table.path, job.source, done, dict(counts), run.rows_done, path, encoding, delimiter)
+
+
+def fingerprint(meaning: object) -> str:
+    """Return the SHA-256 of a value made of dataclasses, mappings, sets, lists and plain values."""
+    return hashlib.sha256(orjson.dumps(_plain(meaning), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _pages(table: Table, skip: int, progress: Progress | None) -> Iterator[list[RawRow]]:
+    rows = table.rows((lambda read: progress(read, table.size)) if progress else None)
+    rows = islice(rows, skip, None)
+    while page := list(islice(rows, PAGE)):
+        yield page
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        # Lines and file names say where something was written, not what it means.
+        names = [f.name for f in fields(value) if f.name not in ("line", "file")]
+        return {"": type(value).__name__, **{name: _plain(getattr(value, name)) for name in names}}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Set):
+        return sorted(str(item) for item in value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
