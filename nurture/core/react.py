@@ -1,0 +1,291 @@
+"""All that follows from what has just happened to one contact: score, moves, exits, suppressions, tasks, enrollments.
+
+Pure and deterministic: the same situation, events, program and moment give the same effects in the same order, what
+stops first, what begins last. A shell that writes a `MoveStage`, an `EndRun` or an `Enroll` puts the events that follow
+(`stage_entered`, `sequence_exited` …) on the timeline itself and does not ask about them again: they are in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from nurture.core import sequence as sequences
+from nurture.core.conditions import end_of
+from nurture.core.effects import (
+    CancelMessages,
+    Effect,
+    EndRun,
+    Enroll,
+    MoveStage,
+    OpenHandoff,
+    OpenTaskFor,
+    PauseRun,
+    Reaction,
+    Suppress,
+    VoidApprovals,
+    WakeRun,
+)
+from nurture.core.events import HUMAN, INBOUND, KINDS, REPLIES
+from nurture.core.exits import exits
+from nurture.core.lifecycle import Lifecycle
+from nurture.core.model import Event, MessageBrief, Situation, StageChange, Suppressed, VersionId
+from nurture.core.moves import manual_move, move, review_at
+from nurture.core.program import Program
+from nurture.core.scoring import restand
+from nurture.core.spans import Span, Unit
+from nurture.core.triggers import matching
+from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState, Scope, Team, Voice
+from nurture.errors import Refused
+
+REST_AFTER_REP_WROTE = Span(3, Unit.BUSINESS_DAYS)
+"""How long personal runs rest after the rep wrote by hand."""
+
+ANSWER_WITHIN = Span(1, Unit.BUSINESS_DAYS)
+"""When a task to answer a reply is due."""
+
+_TOUCHES = 5
+_VOIDING = {"replied": "replied", "owner_changed": "owner changed", "rep_wrote": "rep wrote by hand"}
+
+Versions = Mapping[VersionId, sequences.Sequence]
+
+
+def react(
+    situation: Situation, fresh: tuple[Event, ...], program: Program, versions: Versions, now: datetime
+) -> Reaction:
+    """Return what follows from the `fresh` events, which `situation.events` holds already.
+
+    `versions` are the sequence versions of the contact's live runs. An `updated` event may carry `data.stage` (with
+    `data.reason` and `data.actor`): the move that a step or a person asks for, made if the lifecycle lists it.
+    """
+    lifecycle = program.lifecycle
+    suppressing = tuple(_suppressions(fresh))
+    seen = _suppressed(situation, suppressing, now)
+    settled = _settle(restand(seen, lifecycle, now), fresh, lifecycle, versions, now)
+    enrolling = matching(settled.situation, settled.fresh, program.sequences.values(), lifecycle, now)
+    effects: tuple[Effect, ...] = (
+        *suppressing,
+        *settled.moves,
+        *settled.endings,
+        *_cancellations(suppressing, situation, settled.situation, lifecycle),
+        *_voids(fresh),
+        *_pauses(settled.situation, fresh, versions, now),
+        *_tasks(settled.situation, fresh, now),
+        *_handoff(situation, settled, lifecycle),
+        *(answer for answer in enrolling if isinstance(answer, Enroll)),
+    )
+    assert settled.situation.standing is not None
+    review = review_at(settled.situation, lifecycle, now)
+    return Reaction(situation.contact.id, effects, settled.situation.standing, review)
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """The situation when no move and no exit follows any more, with the events and effects on the way there."""
+
+    situation: Situation
+    fresh: tuple[Event, ...]
+    moves: tuple[MoveStage, ...] = ()
+    endings: tuple[EndRun | WakeRun, ...] = ()
+
+
+def _settle(
+    situation: Situation, fresh: tuple[Event, ...], lifecycle: Lifecycle, versions: Versions, now: datetime
+) -> _Settled:
+    """Move and end runs until nothing follows: a run that ends may allow a move, and a move may end a run.
+
+    No stage is entered twice on the way, so that rules which contradict each other do not go in circles.
+    """
+    settled = _Settled(situation, fresh)
+    asked = _asked_for(situation, fresh, lifecycle, now)
+    if asked:
+        settled = _moved(settled, asked, lifecycle, now)
+    while True:
+        been = {situation.contact.stage, *(made.to_stage for made in settled.moves)}
+        if following := move(settled.situation, lifecycle, now, avoiding=been):
+            settled = _moved(settled, following, lifecycle, now)
+            continue
+        ending = _endings(settled, lifecycle, versions, now)
+        if not ending:
+            return settled
+        settled = _ended(settled, ending, lifecycle, now)
+
+
+def _asked_for(situation: Situation, fresh: tuple[Event, ...], lifecycle: Lifecycle, now: datetime) -> MoveStage | None:
+    """Return the move that the last `updated` event with a stage asks for; what the lifecycle refuses is not made."""
+    for event in reversed(fresh):
+        if event.kind == "updated" and isinstance(to := event.data.get("stage"), str):
+            reason, actor = str(event.data.get("reason", "asked for")), str(event.data.get("actor", event.source))
+            try:
+                return manual_move(situation, lifecycle, to, reason, actor, now)
+            except Refused:
+                return None
+    return None
+
+
+def _moved(settled: _Settled, made: MoveStage, lifecycle: Lifecycle, now: datetime) -> _Settled:
+    """Return the situation after a move, scored again, with the two events that it is on the timeline."""
+    situation, number = settled.situation, len(settled.moves)
+    change = StageChange(made.from_stage, made.to_stage, now, made.reason, made.actor)
+    happened = tuple(
+        Event(kind, now, "engine", f"{kind}:now:{number}", situation.contact.id, data={"stage": stage})
+        for kind, stage in (("stage_left", made.from_stage), ("stage_entered", made.to_stage))
+    )
+    after = replace(
+        situation,
+        contact=replace(situation.contact, stage=made.to_stage, stage_since=now),
+        stage_changes=(*situation.stage_changes, change),
+        events=(*situation.events, *happened),
+    )
+    return replace(
+        settled,
+        situation=restand(after, lifecycle, now),
+        fresh=(*settled.fresh, *happened),
+        moves=(*settled.moves, made),
+    )
+
+
+def _endings(
+    settled: _Settled, lifecycle: Lifecycle, versions: Versions, now: datetime
+) -> tuple[EndRun | WakeRun, ...]:
+    """Return what ends or wakes a run and has not been said yet, one effect for each run."""
+    said = {ending.enrollment_id for ending in settled.endings}
+    found = (
+        *exits(settled.situation, settled.fresh, versions, lifecycle, now),
+        *_answered(settled.situation, settled.fresh),
+    )
+    first = {ending.enrollment_id: ending for ending in reversed(found)}
+    return tuple(ending for key, ending in sorted(first.items()) if key not in said)
+
+
+def _answered(situation: Situation, fresh: Sequence[Event]) -> Iterator[EndRun]:
+    """Yield the end of marketing runs whose mail was answered, whatever their `exit_when` says."""
+    live = {run.id for run in situation.enrollments if run.state in LIVE_ENROLLMENTS}
+    for event in fresh:
+        mail = _answered_mail(event, situation)
+        if mail and mail.voice is Voice.MARKETING and mail.enrollment_id in live and mail.enrollment_id is not None:
+            yield EndRun(mail.enrollment_id, EnrollmentState.EXITED, "replied", "replied")
+
+
+def _answered_mail(event: Event, situation: Situation) -> MessageBrief | None:
+    if event.kind not in REPLIES or event.message_id is None:
+        return None
+    return next((mail for mail in situation.messages if mail.id == event.message_id), None)
+
+
+def _ended(settled: _Settled, ending: tuple[EndRun | WakeRun, ...], lifecycle: Lifecycle, now: datetime) -> _Settled:
+    over = {end.enrollment_id: end for end in ending if isinstance(end, EndRun)}
+    runs = tuple(
+        replace(run, state=over[run.id].state, reason=over[run.id].reason, ended_at=now) if run.id in over else run
+        for run in settled.situation.enrollments
+    )
+    situation = restand(replace(settled.situation, enrollments=runs), lifecycle, now)
+    return replace(settled, situation=situation, endings=(*settled.endings, *ending))
+
+
+def _suppressions(fresh: Sequence[Event]) -> Iterator[Suppress]:
+    """Yield what the events forbid from now on, each scope and reason once."""
+    wishes = (wish for event in fresh if (wish := _suppression(event)) is not None)
+    return iter(dict.fromkeys(wishes))
+
+
+def _suppression(event: Event) -> Suppress | None:
+    if event.kind == "unsubscribed":
+        scope = str(event.data.get("scope"))
+        return Suppress(Scope(scope) if scope in set(Scope) else Scope.MARKETING, "unsubscribed")
+    if event.kind == "complained":
+        return Suppress(Scope.ALL, "complaint")
+    if event.kind == "bounced" and event.data.get("permanent") is True:
+        return Suppress(Scope.ALL, "hard_bounce")
+    return None
+
+
+def _suppressed(situation: Situation, suppressing: Sequence[Suppress], now: datetime) -> Situation:
+    wishes = tuple(Suppressed(wish.scope, wish.reason, now) for wish in suppressing)
+    return replace(situation, suppressions=(*situation.suppressions, *wishes)) if wishes else situation
+
+
+def _cancellations(
+    suppressing: Sequence[Suppress], before: Situation, after: Situation, lifecycle: Lifecycle
+) -> Iterator[CancelMessages]:
+    """Yield what may no longer go out: mail that was forbidden, and mail in a voice that the new stage has not."""
+    for wish in suppressing:
+        yield CancelMessages(None if wish.scope is Scope.ALL else Voice(wish.scope.value), wish.reason)
+    old, new = lifecycle.stage(before.contact.stage), lifecycle.stage(after.contact.stage)
+    if old.voice is new.voice:
+        return
+    for voice in (Voice.MARKETING, Voice.PERSONAL):
+        if voice is not new.voice:
+            yield CancelMessages(voice, f"stage {new.name} has the {new.voice} voice")
+
+
+def _voids(fresh: Sequence[Event]) -> Iterator[VoidApprovals]:
+    reasons = (_VOIDING[event.kind] for event in fresh if event.kind in _VOIDING)
+    return (VoidApprovals(reason) for reason in dict.fromkeys(reasons))
+
+
+def _pauses(situation: Situation, fresh: Sequence[Event], versions: Versions, now: datetime) -> Iterator[PauseRun]:
+    """Let live personal runs rest after the rep wrote by hand. A rest is only ever made longer."""
+    wrote = max((min(event.at, now) for event in fresh if event.kind == "rep_wrote"), default=None)
+    if wrote is None or (until := end_of(REST_AFTER_REP_WROTE, wrote, situation)) <= now:
+        return
+    for run in situation.enrollments:
+        marketing = run.version_id in versions and versions[run.version_id].voice is Voice.MARKETING
+        rests = run.state is EnrollmentState.PAUSED and (run.paused_until is None or run.paused_until >= until)
+        if run.state in LIVE_ENROLLMENTS and not marketing and not rests:
+            yield PauseRun(run.id, "rep wrote by hand", until)
+
+
+def _tasks(situation: Situation, fresh: Sequence[Event], now: datetime) -> Iterator[OpenTaskFor]:
+    """Yield a task for every reply: somebody waits for an answer."""
+    who = " ".join(filter(None, (situation.contact.first_name, situation.contact.last_name))) or situation.contact.email
+    for event in fresh:
+        if event.kind in REPLIES:
+            mail = _answered_mail(event, situation)
+            yield OpenTaskFor(
+                kind="reply",
+                title=f"Answer {who or 'the contact'}",
+                key=f"reply:{event.source}:{event.external_id}",
+                due_at=end_of(ANSWER_WITHIN, now, situation),
+                enrollment_id=mail.enrollment_id if mail else None,
+                note=f"They replied to {mail.template}." if mail else None,
+            )
+
+
+def _handoff(before: Situation, settled: _Settled, lifecycle: Lifecycle) -> Iterator[OpenHandoff]:
+    """Yield a handoff when the contact came from a stage that marketing owns into one that sales owns."""
+    old, new = lifecycle.stage(before.contact.stage), lifecycle.stage(settled.situation.contact.stage)
+    if before.open_handoff or (old.owner, new.owner) != (Team.MARKETING, Team.SALES) or not settled.moves:
+        return
+    made = settled.moves[-1]
+    yield OpenHandoff(made.reason, _packet(settled.situation, made))
+
+
+def _packet(situation: Situation, made: MoveStage) -> dict[str, object]:
+    """Say everything that sales needs to begin: plain JSON values."""
+    standing = situation.standing
+    assert standing is not None
+    touches = [event for event in reversed(situation.events) if event.kind in HUMAN][:_TOUCHES]
+    return {
+        "why": made.reason,
+        "rule": made.rule,
+        "fit": standing.grade,
+        "fit_points": standing.fit_points / 100,
+        "engagement": standing.engagement / 100,
+        "level": standing.level,
+        "touches": [{"what": _label(event), "at": event.at.isoformat(), "source": event.source} for event in touches],
+        "next_step": _next_step(touches),
+    }
+
+
+def _next_step(touches: Collection[Event]) -> str:
+    spoke = next((event for event in touches if event.kind in INBOUND), None)
+    if spoke:
+        return f"Answer: they {_label(spoke)} on {spoke.at:%Y-%m-%d}."
+    last = next(iter(touches), None)
+    return f"Introduce yourself: they {_label(last)} on {last.at:%Y-%m-%d}." if last else "Introduce yourself."
+
+
+def _label(event: Event) -> str:
+    return KINDS[event.kind].label if event.kind in KINDS else event.kind.replace("_", " ")
