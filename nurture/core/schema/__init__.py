@@ -1,0 +1,31 @@
+"""File shapes: YAML text to core values, with every mistake at its line and column. Only `program` reads them.
+
+A file says what it is on its first line: `kind: lifecycle | sequence | fields | mapping`.
+"""
+
+from nurture.core.schema.conditions import parse_condition
+from nurture.core.schema.document import Document, parse
+from nurture.core.schema.fields import read_fields
+from nurture.core.schema.flaws import Flaw, Flaws, meant
+from nurture.core.schema.lifecycle import look, own_words, read_lifecycle
+from nurture.core.schema.mapping import read_mapping
+from nurture.core.schema.sequence import OWNER, read_sequence
+from nurture.core.schema.vocabulary import ANYTHING, Vocabulary
+
+__all__ = [
+    "ANYTHING",
+    "OWNER",
+    "Document",
+    "Flaw",
+    "Flaws",
+    "Vocabulary",
+    "look",
+    "meant",
+    "own_words",
+    "parse",
+    "parse_condition",
+    "read_fields",
+    "read_lifecycle",
+    "read_mapping",
+    "read_sequence",
+]

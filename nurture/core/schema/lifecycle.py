@@ -1,0 +1,263 @@
+"""Reads a `kind: lifecycle` file: stages, moves, scoring and levels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import chain
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from nurture.core.conditions import Condition, Did, Idle, leaves
+from nurture.core.events import KINDS
+from nurture.core.lifecycle import Category, FitModel, FitRule, Lifecycle, Move, Stage
+from nurture.core.schema.document import Document, parse
+from nurture.core.schema.flaws import flawed
+from nurture.core.schema.shapes import (
+    Elapsed,
+    EventName,
+    Length,
+    Name,
+    Points,
+    Shape,
+    StageName,
+    Text,
+    When,
+    check,
+    one_of,
+)
+from nurture.core.schema.vocabulary import ANYTHING, Vocabulary
+from nurture.core.spans import Span, Unit
+from nurture.core.words import Role, Team, Voice
+
+LEAST_MEMORY = timedelta(days=400)
+"""Events are remembered at least this long: what `did` without `within` looks back on."""
+
+HALF_LIVES = 10
+"""After so many half-lives a contribution counts nothing."""
+
+_LOWEST = -(10**9)
+
+
+def read_lifecycle(text: str, file: str, known: Vocabulary = ANYTHING) -> Lifecycle:
+    """Read a lifecycle; raise ProgramError with every mistake. `known` needs the fields only."""
+    document = parse(text, file)
+    shape = check(LifecycleShape, document, own_words(document, known))
+    lifecycle = Lifecycle(
+        name=shape.name,
+        description=shape.description,
+        stages=tuple(_stage(stage, document.line(("stages", at))) for at, stage in enumerate(shape.stages)),
+        start=shape.start,
+        moves=tuple(chain.from_iterable(_moves(m, document.line(("moves", at))) for at, m in enumerate(shape.moves))),
+        fit=_fit(shape.scoring.fit, document),
+        categories=_categories(shape.scoring.engagement, document),
+        levels=tuple(shape.levels.items()),
+        event_kinds=frozenset(shape.events),
+        file=file,
+    )
+    return replace(lifecycle, memory=memory(lifecycle))
+
+
+def own_words(document: Document, known: Vocabulary) -> Vocabulary:
+    """Return `known` with the names that the lifecycle file itself brings: stages, levels, grades, events."""
+    value = document.value if isinstance(document.value, dict) else {}
+    stages = [stage.get("name") for stage in _listed(value.get("stages")) if isinstance(stage, dict)]
+    fit = _mapped(_mapped(value.get("scoring")).get("fit"))
+    levels, grades = _mapped(value.get("levels")), _mapped(fit.get("grades")) or {"A": 0, "B": 0, "C": 0}
+    return replace(
+        known.with_values(
+            stage=[name for name in stages if isinstance(name, str)],
+            role=list(Role),
+            voice=list(Voice),
+            level=list(levels),
+            fit=[*grades, "D"],
+        ),
+        stages=[name for name in stages if isinstance(name, str)],
+        events=[*KINDS, *(kind for kind in _listed(value.get("events")) if isinstance(kind, str))],
+    )
+
+
+def memory(lifecycle: Lifecycle) -> timedelta:
+    """Return how far back its scoring, levels and moves look."""
+    moves = (move.when for move in lifecycle.moves if move.when)
+    rules = (rule.when for rule in (*lifecycle.fit.rules, *lifecycle.fit.disqualifiers))
+    levels = (when for _, when in lifecycle.levels)
+    looks = [look(condition) for condition in (*moves, *rules, *levels)]
+    decays = [category.half_life * HALF_LIVES for category in lifecycle.categories]
+    return max(LEAST_MEMORY, *looks, *decays)
+
+
+def look(condition: Condition) -> timedelta:
+    """Return how far back a condition looks."""
+    spans = (_span(leaf) for leaf in leaves(condition))
+    return max((span.at_most for span in spans if span), default=timedelta())
+
+
+def _span(leaf: Condition) -> Any:
+    match leaf:
+        case Did(within=span):
+            return span
+        case Idle(length=span):
+            return span
+    return None
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _mapped(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+# --- shapes -----------------------------------------------------------------------------------------------------------
+
+
+class StageShape(Shape):
+    """One stage."""
+
+    name: Name
+    label: Text | None = None
+    role: Annotated[Role, BeforeValidator(one_of(Role, "role"))]
+    voice: Annotated[Voice, BeforeValidator(one_of(Voice, "voice"))]
+    owner: Annotated[Team, BeforeValidator(one_of(Team, "team"))] = Team.MARKETING
+    content: list[Name] = Field(default_factory=list)
+
+
+def _one_or_more(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class MoveShape(Shape):
+    """One move, from one stage or from several."""
+
+    origins: Annotated[list[StageName], BeforeValidator(_one_or_more)] = Field(alias="from", min_length=1)
+    target: StageName = Field(alias="to")
+    when: When | None = None
+    reason: Text
+    dwell: Length | None = None
+    cool_off: Length | None = None
+    at_most: Annotated[int, Field(ge=1)] | None = None
+
+
+class RuleShape(Shape):
+    """Points for those who meet a condition."""
+
+    when: When
+    points: Points
+    label: Text | None = None
+
+
+class DisqualifierShape(Shape):
+    """Whom the company does not want, however many points they have."""
+
+    when: When
+    label: Text | None = None
+
+
+class FitShape(Shape):
+    """The fit model."""
+
+    rules: list[RuleShape] = Field(default_factory=list)
+    grades: dict[str, Points] = Field(default_factory=lambda: {"A": 6000, "B": 4000, "C": 2000})
+    disqualify: list[DisqualifierShape] = Field(default_factory=list)
+
+
+class CategoryShape(Shape):
+    """A group of events with a cap."""
+
+    cap: Points
+    half_life: Elapsed | None = None
+    events: dict[EventName, Points] = Field(min_length=1)
+
+
+class EngagementShape(Shape):
+    """The engagement model."""
+
+    half_life: Elapsed = Span(30, Unit.DAYS)
+    categories: dict[Name, CategoryShape] = Field(default_factory=dict)
+
+
+class ScoringShape(Shape):
+    """Both models."""
+
+    fit: FitShape = FitShape()
+    engagement: EngagementShape = EngagementShape()
+
+
+def _unique_stages(stages: list[StageShape]) -> list[StageShape]:
+    if not stages:
+        raise flawed("a lifecycle needs at least one stage")
+    names = [stage.name for stage in stages]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise flawed(f"two stages are named {twice!r}", "give each stage its own name")
+    return stages
+
+
+class LifecycleShape(Shape):
+    """A lifecycle file."""
+
+    kind: Literal["lifecycle"]
+    name: Name
+    description: str = ""
+    stages: Annotated[list[StageShape], AfterValidator(_unique_stages)]
+    start: StageName
+    moves: list[MoveShape] = Field(default_factory=list)
+    scoring: ScoringShape = ScoringShape()
+    levels: dict[Text, When] = Field(default_factory=dict)
+    events: list[Name] = Field(default_factory=list)
+
+
+# --- from shapes to values --------------------------------------------------------------------------------------------
+
+
+def _stage(shape: StageShape, line: int) -> Stage:
+    label = shape.label or shape.name.replace("_", " ").replace("-", " ").capitalize()
+    return Stage(shape.name, label, shape.role, shape.voice, shape.owner, frozenset(shape.content), line)
+
+
+def _moves(shape: MoveShape, line: int) -> list[Move]:
+    return [
+        Move(
+            from_stage=origin,
+            to_stage=shape.target,
+            when=shape.when,
+            reason=shape.reason,
+            dwell=shape.dwell,
+            cool_off=shape.cool_off,
+            at_most=shape.at_most,
+            line=line,
+        )
+        for origin in shape.origins
+    ]
+
+
+def _fit(shape: FitShape, document: Document) -> FitModel:
+    way = ("scoring", "fit")
+    rules = [
+        FitRule(rule.when, rule.points, rule.label or "", document.line((*way, "rules", at)))
+        for at, rule in enumerate(shape.rules)
+    ]
+    disqualifiers = [
+        FitRule(rule.when, 0, rule.label or "", document.line((*way, "disqualify", at)))
+        for at, rule in enumerate(shape.disqualify)
+    ]
+    grades = sorted(shape.grades.items(), key=lambda grade: -grade[1])
+    lowest = () if "D" in shape.grades else (("D", _LOWEST),)
+    return FitModel(tuple(rules), (*grades, *lowest), tuple(disqualifiers))
+
+
+def _categories(shape: EngagementShape, document: Document) -> tuple[Category, ...]:
+    way = ("scoring", "engagement", "categories")
+    return tuple(
+        Category(
+            name=name,
+            cap=category.cap,
+            weights=dict(category.events),
+            half_life=(category.half_life or shape.half_life).elapsed or timedelta(days=30),
+            line=document.line((*way, name)),
+        )
+        for name, category in shape.categories.items()
+    )
