@@ -102,7 +102,7 @@ def _bounced(event: Event, sequence: Sequence) -> bool:
 
 
 _BY_EVENT: Mapping[str, tuple[Callable[[Event, Sequence], bool], str, str]] = {
-    "reply": (_replied, "replied", "replied"),
-    "unsubscribe": (_unsubscribed, "unsubscribed", "opted_out"),
+    "reply": (_replied, "replied", "connected"),
+    "unsubscribe": (_unsubscribed, "unsubscribed", "not_interested"),
     "bounce": (_bounced, "bounced", "bad_data"),
 }

@@ -27,7 +27,8 @@ def answer(
     if now < at:
         return sleep_until(at)
     actions = tuple(_actions(step, sequence, enrollment, situation))
-    return Advance(f"updates {', '.join(step.params) or 'nothing'}", base_at=at, actions=actions)
+    changed = [name for name, value in step.params.items() if value]
+    return Advance(f"updates {', '.join(changed) or 'nothing'}", base_at=at, actions=actions)
 
 
 def _actions(step: Step, sequence: Sequence, enrollment: Enrollment, situation: Situation) -> list[Action]:
