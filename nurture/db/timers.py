@@ -66,7 +66,7 @@ def claim(
     An attempt is counted before it is tried, so that what kills its process is found out.
     """
     statement = _claim(connection.dialect.name)
-    values = {"kind": str(kind), "owner": owner, "now": now, "limit": limit, "seconds": lease_seconds}
+    values = {"the_kind": str(kind), "claimer": owner, "now": now, "most": limit, "seconds": lease_seconds}
     claimed = [Claimed(*row) for row in connection.execute(statement, values)]
     return sorted(claimed, key=lambda timer: (timer.due_at, timer.subject_id))
 
@@ -100,15 +100,16 @@ def _free() -> sa.ColumnElement[bool]:
 
 @lru_cache(maxsize=2)
 def _claim(dialect: str) -> Any:
+    # No parameter has the name of a column: SQLAlchemy would set that column.
     key = tuple(_timers.primary_key)
     due = (
         sa.select(*key)
-        .where(_timers.c.kind == sa.bindparam("kind"), _timers.c.due_at <= sa.bindparam("now"), _free())
+        .where(_timers.c.kind == sa.bindparam("the_kind"), _timers.c.due_at <= sa.bindparam("now"), _free())
         .order_by(_timers.c.due_at, _timers.c.kind, _timers.c.subject_id)
-        .limit(sa.bindparam("limit"))
+        .limit(sa.bindparam("most"))
     )
     claiming = sa.update(_timers).values(
-        owner=sa.bindparam("owner"),
+        owner=sa.bindparam("claimer"),
         lease_until=database_clock(sa.bindparam("seconds", type_=sa.Float())),
         attempts=_timers.c.attempts + 1,
     )

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from nurture.core.words import FINAL_MESSAGES, EnrollmentState, MessageState, TimerKind
+from nurture.db import timers
+from nurture.db.session import Database
+from nurture.db.tables import Message, Timer
+from tests import factories
+from tests.databases import Queries
+from tests.factories import NOW
+
+LATER = NOW + timedelta(minutes=5)
+LONG, OVER = 60, -1
+
+
+def set_timers(database: Database, *due: tuple[int, datetime], kind: str = "message") -> None:
+    with database.write() as connection:
+        timers.set_timers(connection, [(kind, subject, at) for subject, at in due])
+
+
+def claim(
+    database: Database, owner: str = "a", now: datetime = NOW, limit: int = 100, seconds: float = LONG
+) -> list[timers.Claimed]:
+    with database.write() as connection:
+        return timers.claim(connection, TimerKind.MESSAGE, owner, now, limit, seconds)
+
+
+def subjects(claimed: list[timers.Claimed]) -> list[int]:
+    return [timer.subject_id for timer in claimed]
+
+
+# --- setting ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_subject_has_one_timer_that_moves(database: Database) -> None:
+    set_timers(database, (1, NOW))
+    set_timers(database, (1, NOW), (2, NOW))
+    set_timers(database, (1, LATER))
+    set_timers(database, (1, NOW), kind="enrollment")
+    with database.read() as connection:
+        rows = connection.execute(sa.select(Timer.kind, Timer.subject_id, Timer.due_at)).all()
+    assert sorted(rows) == [("enrollment", 1, NOW), ("message", 1, LATER), ("message", 2, NOW)]
+
+
+def test_of_one_page_the_last_due_time_counts(database: Database) -> None:
+    set_timers(database, (1, LATER), (1, NOW))
+    assert subjects(claim(database)) == [1]
+
+
+def test_setting_ends_a_claim_and_its_attempts(database: Database) -> None:
+    set_timers(database, (1, NOW))
+    claim(database)
+    set_timers(database, (1, NOW))
+    assert claim(database, "b") == [timers.Claimed(1, NOW, 1)]
+
+
+def test_cleared_timers_are_gone(database: Database) -> None:
+    set_timers(database, (1, NOW), (2, NOW))
+    set_timers(database, (1, NOW), kind="enrollment")
+    with database.write() as connection:
+        timers.clear(connection, TimerKind.MESSAGE, [1])
+        timers.clear(connection, TimerKind.MESSAGE, [])
+        assert connection.scalars(sa.select(Timer.kind).where(Timer.subject_id == 1)).all() == ["enrollment"]
+    assert subjects(claim(database)) == [2]
+
+
+# --- claiming ---------------------------------------------------------------------------------------------------------
+
+
+def test_due_timers_are_claimed_earliest_first(database: Database) -> None:
+    early = NOW - timedelta(microseconds=1)
+    set_timers(database, (3, NOW), (1, NOW), (2, early), (4, NOW + timedelta(microseconds=1)))
+    set_timers(database, (5, early), kind="enrollment")
+    assert claim(database, limit=2) == [timers.Claimed(2, early, 1), timers.Claimed(1, NOW, 1)]
+    assert claim(database) == [timers.Claimed(3, NOW, 1)]
+
+
+def test_a_claim_holds_for_its_lease(database: Database) -> None:
+    set_timers(database, (1, NOW))
+    assert subjects(claim(database, "a")) == [1]
+    assert claim(database, "b") == []
+    assert claim(database, "a") == []
+
+
+def test_a_claim_past_its_lease_is_taken_over_and_counted(database: Database) -> None:
+    set_timers(database, (1, NOW))
+    claim(database, "a", seconds=OVER)
+    assert claim(database, "b") == [timers.Claimed(1, NOW, 2)]
+
+
+def test_a_pretended_moment_ends_no_lease(database: Database) -> None:
+    set_timers(database, (1, NOW))
+    claim(database, "a")
+    assert claim(database, "b", now=NOW + timedelta(days=10_000)) == []
+
+
+def test_released_claims_are_free_and_count_no_attempt(database: Database) -> None:
+    set_timers(database, (1, NOW), (2, NOW))
+    claim(database, "a")
+    with database.write() as connection:
+        timers.release(connection, TimerKind.MESSAGE, [1], "a")
+        timers.release(connection, TimerKind.MESSAGE, [2], "somebody else")
+    assert claim(database, "b") == [timers.Claimed(1, NOW, 1)]
+
+
+def test_only_the_owner_extends_a_claim(database: Database) -> None:
+    set_timers(database, (1, NOW), (2, NOW))
+    claim(database, "a", limit=1, seconds=OVER)
+    claim(database, "b", limit=1, seconds=OVER)
+    with database.write() as connection:
+        assert timers.extend(connection, TimerKind.MESSAGE, [1, 2], "b", LONG) == {1}
+        assert timers.extend(connection, TimerKind.MESSAGE, [], "b", LONG) == frozenset()
+    assert subjects(claim(database, "c")) == [2]
+
+
+RACE = """
+import json, sys
+from datetime import datetime
+from nurture.db import timers
+from nurture.db.session import Database
+
+database, owner, now = Database(sys.argv[1]), sys.argv[2], datetime.fromisoformat(sys.argv[3])
+claimed = []
+print("ready", flush=True)
+sys.stdin.readline()
+while True:
+    with database.write() as connection:
+        page = timers.claim(connection, "message", owner, now, 17, 600)
+    if not page:
+        break
+    claimed += [timer.subject_id for timer in page]
+print(json.dumps(claimed), flush=True)
+"""
+
+
+def test_two_processes_never_claim_the_same_timer(database: Database) -> None:
+    set_timers(database, *((number, NOW - timedelta(seconds=number % 7)) for number in range(1000)))
+    url = database.url.render_as_string(hide_password=False)
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACE, url, owner, NOW.isoformat()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for owner in "ab"
+    ]
+    for racer in racers:
+        assert racer.stdout
+        assert racer.stdout.readline() == "ready\n"
+    claimed = [json.loads(answer) for answer in start_together(racers)]
+    assert sorted(claimed[0] + claimed[1]) == list(range(1000))
+
+
+def start_together(racers: list[subprocess.Popen[str]]) -> list[str]:
+    for racer in racers:
+        assert racer.stdin
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    return [racer.communicate(timeout=60)[0] for racer in racers]
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
+def test_next_due_is_the_earliest_that_nobody_holds(database: Database) -> None:
+    with database.read() as connection:
+        assert timers.next_due(connection) is None
+    set_timers(database, (1, NOW), (2, LATER))
+    set_timers(database, (1, LATER + timedelta(days=1)), kind="review")
+    claim(database)
+    with database.read() as connection:
+        assert timers.next_due(connection) == LATER
+
+
+def lost(database: Database) -> list[timers.Lost]:
+    with database.read() as connection:
+        return timers.lost(connection)
+
+
+NEEDS_A_TIMER = {EnrollmentState.PENDING, EnrollmentState.ACTIVE, EnrollmentState.WAITING, EnrollmentState.HELD}
+
+
+@pytest.mark.parametrize("state", EnrollmentState)
+def test_a_run_that_goes_on_without_a_timer_is_lost(database: Database, state: EnrollmentState) -> None:
+    with database.write() as connection:
+        person = factories.contact(connection)
+        run = factories.enrollment(connection, person, factories.version(connection), state=state)
+    expected = [timers.Lost("enrollment", run, state)] if state in NEEDS_A_TIMER else []
+    assert lost(database) == expected
+    set_timers(database, (run, NOW), kind="enrollment")
+    assert lost(database) == []
+
+
+def test_a_pause_with_an_end_needs_a_timer(database: Database) -> None:
+    with database.write() as connection:
+        person = factories.contact(connection)
+        paused = {"state": EnrollmentState.PAUSED, "paused_until": LATER}
+        run = factories.enrollment(connection, person, factories.version(connection), **paused)
+    assert lost(database) == [timers.Lost("enrollment", run, "paused")]
+
+
+def test_a_held_run_lives_as_long_as_its_message(database: Database) -> None:
+    with database.write() as connection:
+        person, sender = factories.contact(connection), factories.sender(connection)
+        run = factories.enrollment(connection, person, factories.version(connection), state=EnrollmentState.HELD)
+        mail = factories.message(connection, person, sender, enrollment_id=run, state=MessageState.AWAITING_APPROVAL)
+    set_timers(database, (mail, NOW), kind="draft")
+    assert lost(database) == []
+    with database.write() as connection:
+        connection.execute(sa.update(Message).values(state=MessageState.CANCELLED))
+    assert lost(database) == [timers.Lost("enrollment", run, "held")]
+
+
+@pytest.mark.parametrize("state", MessageState)
+def test_an_unfinished_message_without_its_timer_is_lost(database: Database, state: MessageState) -> None:
+    with database.write() as connection:
+        person, sender = factories.contact(connection), factories.sender(connection)
+        mail = factories.message(connection, person, sender, state=state)
+    right, wrong = ("draft", "message") if state == MessageState.AWAITING_APPROVAL else ("message", "draft")
+    set_timers(database, (mail, NOW), kind=wrong)
+    expected = [] if state in FINAL_MESSAGES else [timers.Lost(right, mail, state)]
+    assert lost(database) == expected
+    set_timers(database, (mail, NOW), kind=right)
+    assert lost(database) == []
+
+
+def test_nothing_lost_is_one_question(
+    database: Database, queries: Callable[[], AbstractContextManager[Queries]]
+) -> None:
+    with database.read() as connection, queries() as counter:
+        assert timers.lost(connection) == []
+    assert counter.count == 1
