@@ -1,0 +1,74 @@
+"""Signed links in mail. An unsubscribe link never expires, needs no login, and acts on its own scope only.
+
+The token says whom it is about by contact id and by the keyed hash of the address, so that it still works after the
+contact was merged or erased. Nothing in it can be changed without a key, and it shows no address.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from nurture.core.model import ContactId
+from nurture.core.words import Scope
+from nurture.mail.keys import KeyRing
+
+UNSUBSCRIBE_PATH = "/u/"
+"""Where the unsubscribe pages stand under the public URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnsubscribeToken:
+    """What a genuine unsubscribe link says. `address_hash` is `<key id>:<hex>`."""
+
+    contact_id: ContactId
+    address_hash: str
+    scope: Scope
+
+
+def unsubscribe_url(public_url: str, ring: KeyRing, contact_id: ContactId, address_hash: str, scope: Scope) -> str:
+    """Return the link that stops mail of `scope` to that address.
+
+    Raises ValueError without a public URL, or for a hash that is not `<key id>:<hex>`.
+    """
+    if not public_url:
+        raise ValueError("there is no public URL for unsubscribe links: set public_url under [web] in nurture.toml")
+    return f"{public_url.rstrip('/')}{UNSUBSCRIBE_PATH}{_write(ring, contact_id, address_hash, scope)}"
+
+
+def read_unsubscribe(token: str, ring: KeyRing) -> UnsubscribeToken | None:
+    """Return what a genuine token says; None for any other text, whatever is wrong with it."""
+    try:
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    payload, signature = raw[:-_SIGNATURE_BYTES], raw[-_SIGNATURE_BYTES:]
+    if not ring.verify(_PURPOSE, payload, signature):
+        return None
+    return _read(payload)
+
+
+_PURPOSE = "unsubscribe"
+_SIGNATURE_BYTES = 32
+_VERSION = 1
+_LETTERS = {Scope.ALL: b"a", Scope.MARKETING: b"m", Scope.PERSONAL: b"p"}
+_SCOPES = {letter: scope for scope, letter in _LETTERS.items()}
+
+
+def _write(ring: KeyRing, contact_id: ContactId, address_hash: str, scope: Scope) -> str:
+    """Join version, scope, contact (8 bytes), key id (with its length) and hash, and sign them."""
+    key_id, _, digest = address_hash.partition(":")
+    name = key_id.encode("ascii")
+    payload = bytes((_VERSION,)) + _LETTERS[scope] + contact_id.to_bytes(8, "big")
+    payload += bytes((len(name),)) + name + bytes.fromhex(digest)
+    return base64.urlsafe_b64encode(payload + ring.sign(_PURPOSE, payload)).decode("ascii").rstrip("=")
+
+
+def _read(payload: bytes) -> UnsubscribeToken | None:
+    if len(payload) < 11 or payload[0] != _VERSION or payload[1:2] not in _SCOPES:
+        return None
+    name_end = 11 + payload[10]
+    key_id, digest = payload[11:name_end].decode("ascii"), payload[name_end:].hex()
+    contact_id = ContactId(int.from_bytes(payload[2:10], "big"))
+    return UnsubscribeToken(contact_id, f"{key_id}:{digest}", _SCOPES[payload[1:2]])

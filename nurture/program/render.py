@@ -1,0 +1,141 @@
+"""An artifact and the values of one contact → one mail. No loader, no clock, no environment per mail.
+
+Compiled templates are kept per process by artifact. Values are flat texts, numbers and tuples of texts; an unknown one
+is absent (None and blank texts count as unknown), and a template that reads it without a default holds that message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import jinja2
+
+from nurture.core.model import Value
+from nurture.errors import TemplateError
+from nurture.program.artifact import Artifact
+from nurture.program.filters import MAX_TEXT
+from nurture.program.plain import html_of
+from nurture.program.sandbox import TURNS, prepare
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A mail without its envelope. `html` is never missing: without one of its own it is derived from the text."""
+
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one render may use: bytes of each part, and turns of all loops together."""
+
+    output_bytes: int = 262_144
+    turns: int = 10_000
+
+
+DEFAULT_BUDGET = Budget()
+
+
+def render(artifact: Artifact, values: Mapping[str, Value], *, budget: Budget = DEFAULT_BUDGET) -> Rendered:
+    """Fill `values` into `artifact`.
+
+    Raises TemplateError that names the template and, where one is unknown, the variable and where it is read.
+    """
+    try:
+        prepared = _prepared(artifact)
+        context = _context(artifact, values, prepared, budget)
+        subject = " ".join(_fill(prepared.subject, context, budget).split())
+        text = _fill(prepared.text, context, budget).strip()
+        html = html_of(text) if prepared.html is None else _fill(prepared.html, context, budget)
+    except jinja2.UndefinedError as error:
+        raise _unknown(artifact, error) from None
+    except _FAILURES as error:
+        raise TemplateError(
+            f"the template {artifact.name!r} cannot be rendered: {error}", template=artifact.name
+        ) from None
+    if "\n\n\n" in text:
+        text = _GAPS.sub("\n\n", text)
+    _check_whole(artifact, subject, text, html)
+    return Rendered(subject, text + "\n", html)
+
+
+_FAILURES = (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError, SyntaxError)
+_GAPS = re.compile(r"\n(?:[ \t]*\n){2,}")
+_UNDEFINED = re.compile(r"'([^']+)' is undefined")
+_UNKNOWN: tuple[Value, ...] = (None, "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    subject: jinja2.Template
+    text: jinja2.Template
+    html: jinja2.Template | None
+    loops: bool
+
+
+@lru_cache(maxsize=1_000)
+def _prepared(artifact: Artifact) -> _Prepared:
+    html = None if artifact.html is None else prepare(artifact.html, html=True)
+    sources = artifact.subject + artifact.text + (artifact.html or "")
+    return _Prepared(prepare(artifact.subject, html=False), prepare(artifact.text, html=False), html, "{%" in sources)
+
+
+def _context(artifact: Artifact, values: Mapping[str, Value], prepared: _Prepared, budget: Budget) -> dict[str, object]:
+    known: dict[str, object] = {}
+    for name in artifact.variables:
+        value = values.get(name)
+        if value not in _UNKNOWN:
+            known[name] = value
+    if prepared.loops:
+        _check_lengths(known)
+        known[TURNS] = [budget.turns]
+    return known
+
+
+def _check_lengths(known: Mapping[str, object]) -> None:
+    """Keep what a loop could do with one value within bounds."""
+    for name, value in known.items():
+        if isinstance(value, (str, tuple)) and len(value) > MAX_TEXT:
+            raise ValueError(f"{name} is longer than {MAX_TEXT:,} characters")
+
+
+def _fill(template: jinja2.Template, context: dict[str, object], budget: Budget) -> str:
+    chunks: list[str] = []
+    left = budget.output_bytes
+    for chunk in template.root_render_func(template.new_context(context, shared=True)):
+        left -= len(chunk)
+        if left < 0:
+            raise ValueError(f"it is longer than {budget.output_bytes:,} bytes")
+        chunks.append(chunk)
+    output = "".join(chunks)
+    if not output.isascii() and len(output.encode("utf-8", "replace")) > budget.output_bytes:
+        raise ValueError(f"it is longer than {budget.output_bytes:,} bytes")
+    return output
+
+
+def _unknown(artifact: Artifact, error: jinja2.UndefinedError) -> TemplateError:
+    found = _UNDEFINED.search(str(error))
+    if found is None:
+        return TemplateError(f"the template {artifact.name!r} cannot be rendered: {error}", template=artifact.name)
+    name = found[1]
+    place = artifact.places.get(name)
+    where = f" ({place})" if place else ""
+    what = f"the template {artifact.name!r} reads {name!r}{where}, which is not known for this contact"
+    hint = f"fill it in, or write {{{{ {name} | default('…') }}}} or {{% if {name} is defined %}}"
+    line = int(place.rpartition(":")[2]) if place else None
+    return TemplateError(f"{what}: {hint}", template=artifact.name, variable=name, line=line)
+
+
+def _check_whole(artifact: Artifact, subject: str, text: str, html: str) -> None:
+    for part, content in (("subject", subject), ("text", text), ("HTML part", html)):
+        if not content or content.isspace():
+            what = f"the {part} of {artifact.name!r} is empty for this contact: give its values a default"
+            raise TemplateError(what, template=artifact.name)
+        if "{{" in content or "{%" in content:
+            what = f"the {part} of {artifact.name!r} still has a raw {{{{ or {{% in it: look at the contact's values"
+            raise TemplateError(what, template=artifact.name)
