@@ -128,11 +128,13 @@ Effect = (
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """All that follows from a contact's new events, in order; `review_at` is when time alone may change something."""
+    """All that follows from a contact's new events, in order; `review_at` is when time alone may change something.
+
+    Without a `standing` neither score nor review are touched (effects that a step or a person asked for)."""
 
     contact_id: ContactId
     effects: tuple[Effect, ...]
-    standing: Standing
+    standing: Standing | None
     review_at: datetime | None
 
 

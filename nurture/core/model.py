@@ -63,7 +63,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A person, in the stage that they are in now. `email` is the primary address."""
+    """A person, in the stage that they are in now. `email` is the primary address, `address_hash` its keyed hash."""
 
     id: ContactId
     stage: str
@@ -81,6 +81,7 @@ class Contact:
     owner: Rep | None = None
     fields: Data = field(default_factory=dict)
     created_at: datetime | None = None
+    address_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,10 +50,13 @@ def by_external_id(connection: Connection, system: str, ids: Collection[str]) ->
     return {row.external_id: row.contact_id for row in connection.execute(query)} if ids else {}
 
 
-def by_any_external_id(connection: Connection, external_id: str) -> list[ContactId]:
-    """Return the contacts that any system knows by that id."""
-    query = select(_EXTERNAL.c.contact_id).where(_EXTERNAL.c.external_id == external_id).distinct()
-    return [ContactId(key) for key in connection.scalars(query)]
+def by_any_external_id(connection: Connection, ids: Collection[str]) -> dict[str, set[ContactId]]:
+    """Return the contacts that any system knows by those ids; two systems may mean two people by one id."""
+    query = select(_EXTERNAL.c.external_id, _EXTERNAL.c.contact_id).where(in_page(_EXTERNAL.c.external_id, ids))
+    found: dict[str, set[ContactId]] = {}
+    for row in connection.execute(query) if ids else ():
+        found.setdefault(row.external_id, set()).add(row.contact_id)
+    return found
 
 
 def contact_rows(connection: Connection, ids: Collection[int]) -> dict[int, Row[Any]]:

@@ -1,0 +1,170 @@
+"""Named queries for messages: planning, claiming, the guarded dispatch and the results (`docs/life-of-a-message.md`).
+
+The guard is the last word before a mail goes out: one UPDATE that reads everything which may have changed since the
+decision. What it does not return must not be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select, update
+
+from nurture.core.words import LIVE_ENROLLMENTS, MessageState, Scope, TimerKind, Voice
+from nurture.db import tables
+from nurture.db.bulk import in_page, insert_new, reserve_ids, update_rows
+from nurture.db.clock import database_clock
+
+TABLE = tables.Message.__table__
+M = TABLE.c
+_TIMER = tables.Timer.__table__.c
+_SUPPRESSION = tables.Suppression.__table__.c
+_CONTACT = tables.Contact.__table__.c
+_STAGE = tables.Stage.__table__.c
+_RUN = tables.Enrollment.__table__.c
+_APPROVAL = tables.Approval.__table__.c
+_EVENT = tables.Event.__table__.c
+_SENDER = tables.Sender.__table__.c
+_PAUSED = tables.PausedSequence.__table__.c
+_INSTANCE = tables.Instance.__table__.c
+
+CLAIMABLE = (MessageState.READY, MessageState.APPROVED, MessageState.RETRY_WAIT, MessageState.SETTLED_NOT_SENT)
+"""States from which a due message may be claimed. A claimed one whose lease ran out is free, too."""
+
+
+def plan(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Insert planned messages and return the keys of those whose origin was new, by origin."""
+    if not rows:
+        return {}
+    keys = reserve_ids(connection, TABLE, len(rows))
+    keyed = [{"id": key, **row} for key, row in zip(keys, rows, strict=True)]
+    new = insert_new(connection, TABLE, keyed, ["origin_key"], ["id", "origin_key"])
+    return {row.origin_key: row.id for row in new}
+
+
+def by_ids(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
+    """Return message rows by key."""
+    return list(connection.execute(select(TABLE).where(in_page(M.id, ids)).order_by(M.id)).fetchall())
+
+
+def take(connection: Connection, ids: Collection[int], owner: str, now: datetime) -> list[Row[Any]]:
+    """Take claimed timers' messages: lock those that nobody else is changing, mark them claimed, return their rows.
+
+    Rows in any state come back, so that the caller sees what is `dispatching` past its lease or `ambiguous`.
+    """
+    rows = connection.execute(
+        select(TABLE).where(in_page(M.id, ids)).order_by(M.id).with_for_update(skip_locked=True)
+    ).fetchall()
+    mine = [row.id for row in rows if row.state in (*CLAIMABLE, MessageState.CLAIMED)]
+    if mine:
+        connection.execute(
+            update(TABLE).where(in_page(M.id, mine)).values(state=MessageState.CLAIMED, owner=owner, updated_at=now)
+        )
+    return list(rows)
+
+
+def dispatch(connection: Connection, ids: Collection[int], owner: str, provider: str, now: datetime) -> set[int]:
+    """Enter `dispatching`: the guarded update. Return the keys that may be sent, committed by the caller before a byte.
+
+    Only messages that this owner claimed under a lease that still runs, that nothing forbids by now, come back.
+    """
+    statement = (
+        update(TABLE)
+        .where(in_page(M.id, ids), M.state == MessageState.CLAIMED, M.owner == owner, *_guards(owner, now))
+        .values(
+            state=MessageState.DISPATCHING,
+            attempts=M.attempts + 1,
+            dispatching_at=now,
+            date_header=func.coalesce(M.date_header, now, type_=M.date_header.type),
+            provider=provider,
+            reason=None,
+            updated_at=now,
+        )
+        .returning(M.id)
+    )
+    return set(connection.scalars(statement))
+
+
+def give_back(connection: Connection, ids: Collection[int], owner: str, now: datetime) -> list[int]:
+    """Let go of messages that this owner claimed, unsent; return the keys of those that were still its own."""
+    approved = M.approval_id.is_not(None)
+    statement = (
+        update(TABLE)
+        .where(in_page(M.id, ids), M.state == MessageState.CLAIMED, M.owner == owner)
+        .values(state=case((approved, MessageState.APPROVED), else_=MessageState.READY), owner=None, updated_at=now)
+        .returning(M.id)
+    )
+    return list(connection.scalars(statement)) if ids else []
+
+
+def _guards(owner: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    leased = exists().where(
+        _TIMER.kind == TimerKind.MESSAGE,
+        _TIMER.subject_id == M.id,
+        _TIMER.owner == owner,
+        _TIMER.lease_until > database_clock(),
+    )
+    suppressed = exists().where(
+        _SUPPRESSION.address_hash == M.to_hash, or_(_SUPPRESSION.scope == Scope.ALL, _SUPPRESSION.scope == M.voice)
+    )
+    in_voice = exists().where(
+        _CONTACT.id == M.contact_id,
+        _CONTACT.merged_into.is_(None),
+        _CONTACT.erased_at.is_(None),
+        _STAGE.name == _CONTACT.stage,
+        _STAGE.voice == M.voice,
+    )
+    running = exists().where(_RUN.id == M.enrollment_id, _RUN.state.in_(LIVE_ENROLLMENTS))
+    paused = exists().where(_RUN.id == M.enrollment_id, _PAUSED.name == _RUN.sequence)
+    answered = exists().where(
+        _APPROVAL.id == M.approval_id,
+        _EVENT.contact_id == M.contact_id,
+        _EVENT.kind == "replied",
+        _EVENT.recorded_at > _APPROVAL.approved_at,
+    )
+    approved = exists().where(_APPROVAL.id == M.approval_id, _APPROVAL.content_hash == M.content_hash)
+    stopped = exists().where(_SENDER.id == M.sender_id, _SENDER.paused_reason.is_not(None))
+    killed = exists().where(_INSTANCE.id == 1, _INSTANCE.sending_paused.is_not(None))
+    return (
+        leased,
+        or_(M.not_after.is_(None), M.not_after > now),
+        ~suppressed,
+        in_voice,
+        or_(M.enrollment_id.is_(None), running),
+        ~paused,
+        or_(M.voice == Voice.MARKETING, and_(approved, ~answered)),
+        ~stopped,
+        ~killed,
+    )
+
+
+def save(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """Write changes of messages by `id`; every row has the same columns."""
+    update_rows(connection, TABLE, "id", [{**row, "updated_at": now} for row in rows])
+
+
+def thread_of(connection: Connection, enrollment_ids: Collection[int]) -> dict[int, list[Row[Any]]]:
+    """Return the sent messages of each run, oldest first: what a follow-up answers."""
+    query = (
+        select(M.id, M.enrollment_id, M.message_id_header, M.wire_id, M.subject, M.thread_references, M.sender_id)
+        .where(in_page(M.enrollment_id, enrollment_ids), M.sent_at.is_not(None))
+        .order_by(M.sent_at, M.id)
+    )
+    threads: dict[int, list[Row[Any]]] = {}
+    for row in connection.execute(query):
+        threads.setdefault(row.enrollment_id, []).append(row)
+    return threads
+
+
+def count_by_state(connection: Connection) -> dict[str, int]:
+    """Return how many messages are in each state."""
+    return {row[0]: row[1] for row in connection.execute(select(M.state, func.count()).group_by(M.state))}
+
+
+def states_of(connection: Connection, origin_keys: Sequence[str]) -> dict[str, tuple[MessageState, datetime]]:
+    """Return state and last moment (sent, or last change) of the messages with those origins."""
+    query = select(M.origin_key, M.state, func.coalesce(M.sent_at, M.updated_at, type_=M.updated_at.type).label("at"))
+    rows = connection.execute(query.where(M.origin_key.in_(origin_keys)))
+    return {row.origin_key: (MessageState(row.state), row.at) for row in rows}

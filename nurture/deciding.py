@@ -1,0 +1,164 @@
+"""What the gates read about a page of due messages, loaded with a constant number of queries.
+
+Used by sending and by `why`, so that both decide over the same inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, Row, select
+
+from nurture import live
+from nurture.core.decision import Check, Due
+from nurture.core.events import INBOUND
+from nurture.core.model import ContactId, Enrollment, MessageBrief, Sender, Situation
+from nurture.core.program import Program
+from nurture.core.sequence import Sequence as Sequenced
+from nurture.core.words import MessageState, Voice
+from nurture.db import enrollments, instance, quotas, senders, situations, tables
+from nurture.db.bulk import in_page
+
+TESTED_WITHIN = timedelta(days=7)
+"""How long an answered self-test of the unsubscribe pages counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the settings say about sending: which providers are real, and how many messages a day they may carry."""
+
+    real_providers: frozenset[str] = frozenset()
+    launch_cap: int | None = None
+    public_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One due message with all that its decision needs, and (once decided) what its gates found."""
+
+    row: Row[Any]
+    due: Due
+    real: bool
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def rule(self) -> str | None:
+        """Return `file:line` of the step that asks for the message."""
+        sequence, step = self.due.sequence, self.due.step
+        return f"{sequence.file}:{step.line}" if sequence and step else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    program: Program
+    policy: Policy
+    loaded: Mapping[ContactId, Situation]
+    senders: Mapping[Any, Sender]
+    runs: Mapping[Any, Enrollment]
+    versions: Mapping[Any, Sequenced]
+    approvals: Mapping[int, Row[Any]]
+    paused: Collection[str]
+    killed: str | None
+    unsubscribe: str | None
+    slots: Mapping[int, datetime]
+
+
+def load(
+    connection: Connection,
+    program: Program,
+    rows: Sequence[Row[Any]],
+    policy: Policy,
+    slots: Mapping[int, datetime],
+    now: datetime,
+) -> list[Pending]:
+    """Return the gates' inputs of message rows; `slots` are the moments to which their timers were set, by key."""
+    if not rows:
+        return []
+    home = instance.read(connection)
+    runs = enrollments.by_ids(connection, {row.enrollment_id for row in rows if row.enrollment_id is not None})
+    page = _Page(
+        program,
+        policy,
+        situations.load(connection, {row.contact_id for row in rows}, program.lifecycle.memory, now, kinds=INBOUND),
+        senders.by_ids(connection, {row.sender_id for row in rows}),
+        runs,
+        live.versions(connection, {run.version_id for run in runs.values()}),
+        _approvals(connection, rows),
+        set(connection.scalars(select(tables.PausedSequence.name))),
+        home.sending_paused,
+        _unsubscribe_problem(home, policy.public_url, now),
+        slots,
+    )
+    return [_pending(page, row) for row in rows if row.contact_id in page.loaded]
+
+
+def budget(connection: Connection, policy: Policy, now: datetime) -> int | None:
+    """Return how many messages real providers may still carry today (UTC), None without a cap."""
+    if policy.launch_cap is None:
+        return None
+    return max(0, policy.launch_cap - quotas.used(connection, now.date()))
+
+
+def _approvals(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, Row[Any]]:
+    keys = {row.approval_id for row in rows if row.approval_id is not None}
+    table = tables.Approval.__table__
+    found = connection.execute(select(table).where(in_page(table.c.id, keys))) if keys else ()
+    return {row.id: row for row in found}
+
+
+def _unsubscribe_problem(home: Any, public_url: str, now: datetime) -> str | None:
+    """Return what is missing before marketing mail may go through a real provider, None when nothing is."""
+    url = urlsplit(public_url)
+    loopback = url.hostname in ("localhost", "127.0.0.1", "::1")
+    if url.scheme != "https" and not loopback:
+        return "no unsubscribe endpoint: set public_url in [web] of nurture.toml to an https address"
+    if home.unsubscribe_tested_url != public_url or home.unsubscribe_tested_at is None:
+        return f"no unsubscribe endpoint: {public_url} has not answered its self-test; run `nurture serve`"
+    if now - home.unsubscribe_tested_at > TESTED_WITHIN:
+        return f"no unsubscribe endpoint: {public_url} last answered on {home.unsubscribe_tested_at:%Y-%m-%d}"
+    return None
+
+
+def _pending(page: _Page, row: Row[Any]) -> Pending:
+    sender = page.senders[row.sender_id]
+    run = page.runs.get(row.enrollment_id)
+    sequence = page.versions.get(run.version_id) if run else None
+    approval = page.approvals.get(row.approval_id) if row.approval_id is not None else None
+    real = sender.provider in page.policy.real_providers
+    voice = Voice(row.voice)
+    due = Due(
+        message=_brief(row, voice),
+        situation=page.loaded[ContactId(row.contact_id)],
+        lifecycle=page.program.lifecycle,
+        company=page.program.company,
+        sender=sender,
+        sequence=sequence,
+        step=sequence.step(row.step_id) if sequence and row.step_id else None,
+        not_after=row.not_after,
+        approved=None if voice is Voice.MARKETING else bool(approval and approval.content_hash == row.content_hash),
+        approved_at=approval.approved_at if approval else None,
+        sequence_live=not (run and run.sequence in page.paused),
+        sending_paused=page.killed,
+        unsubscribe_ready=page.unsubscribe if real and voice is Voice.MARKETING else None,
+        drafted_at=row.created_at,
+        slot_at=page.slots.get(row.id),
+    )
+    return Pending(row, due, real)
+
+
+def _brief(row: Row[Any], voice: Voice) -> MessageBrief:
+    return MessageBrief(
+        row.id,
+        voice,
+        MessageState(row.state),
+        row.enrollment_id,
+        row.step_id,
+        row.template,
+        row.due_at,
+        row.sent_at,
+        row.approval_id,
+    )

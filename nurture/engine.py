@@ -1,0 +1,155 @@
+"""The tick: due runs are scheduled by the core and written in bulk. And the review: time passing, through the one door.
+
+Journeys 2 and 5. One page is one transaction; `tick` and `review` return how many they handled, so that callers go on
+until there is nothing left. A run that raises is recorded, pushed forward and failed after some tries; it never stops
+the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from nurture import intake, live, runs
+from nurture.core.effects import Plan
+from nurture.core.model import ContactId, Enrollment, Event, Situation, VersionId
+from nurture.core.program import Program
+from nurture.core.schedule import after_message, after_task, schedule
+from nurture.core.sequence import Sequence as Sequenced
+from nurture.core.words import LIVE_ENROLLMENTS, SENT_MESSAGES, EnrollmentState, MessageState, TimerKind
+from nurture.db import decisions, enrollments, messages, situations, timers
+from nurture.db.decisions import Decided
+from nurture.db.session import Database
+from nurture.runs import WATCHDOG
+
+PAGE = 250
+"""Runs a tick takes at once: a page stays well under 200 ms."""
+
+LEASE_SECONDS = 60
+TRIES = 5
+FIRST_RETRY = timedelta(minutes=5)
+
+
+@dataclass(slots=True)
+class _Page:
+    """A page of runs on their way through the core."""
+
+    program: Program
+    loaded: Mapping[ContactId, Situation]
+    versions: Mapping[VersionId, Sequenced]
+    now: datetime
+    plans: list[Plan] = field(default_factory=list)
+    failed: list[tuple[Enrollment, str]] = field(default_factory=list)
+
+
+def tick(database: Database, owner: str, now: datetime, *, limit: int = PAGE) -> int:
+    """Schedule a page of due runs in one transaction; return how many were due."""
+    with database.write() as connection:
+        claimed = timers.claim(connection, TimerKind.ENROLLMENT, owner, now, limit, LEASE_SECONDS)
+        if claimed:
+            program = live.current(connection)
+            due = _open_runs(connection, [timer.subject_id for timer in claimed], now)
+            page = _load(connection, program, due, now)
+            outcomes = _ended_messages(connection, due)
+            for run in due:
+                _plan(page, run, outcomes)
+            _write(connection, page)
+    return len(claimed)
+
+
+def review(database: Database, owner: str, now: datetime, *, limit: int = PAGE) -> int:
+    """Tell the one door that time has passed for a page of contacts; return how many were due."""
+    with database.write() as connection:
+        claimed = timers.claim(connection, TimerKind.REVIEW, owner, now, limit, LEASE_SECONDS)
+        if claimed:
+            timers.clear(connection, TimerKind.REVIEW, [timer.subject_id for timer in claimed])
+            passed = [
+                Event("time_passed", now, "clock", f"{t.subject_id}:{t.due_at.isoformat()}", ContactId(t.subject_id))
+                for t in claimed
+            ]
+            intake.record(connection, live.current(connection), passed, now)
+    return len(claimed)
+
+
+def _open_runs(connection: Connection, ids: Sequence[int], now: datetime) -> list[Enrollment]:
+    """Return the runs that are not over and whose contact nobody else is changing; the others are seen to."""
+    found = enrollments.by_ids(connection, ids)
+    locked = set(situations.lock(connection, {run.contact_id for run in found.values()}, wait=False))
+    found = enrollments.by_ids(connection, ids)  # as they are under the lock
+    over = [key for key, run in found.items() if run.state not in LIVE_ENROLLMENTS]
+    timers.clear(connection, TimerKind.ENROLLMENT, over + [key for key in ids if key not in found])
+    busy = [key for key, run in found.items() if run.contact_id not in locked and key not in over]
+    timers.set_timers(connection, [(TimerKind.ENROLLMENT, key, now) for key in busy])
+    return [run for key, run in found.items() if run.contact_id in locked and key not in over]
+
+
+def _load(connection: Connection, program: Program, due: Sequence[Enrollment], now: datetime) -> _Page:
+    contacts = {run.contact_id for run in due}
+    loaded = situations.load(connection, contacts, program.lifecycle.memory, now)
+    return _Page(program, loaded, live.versions(connection, {run.version_id for run in due}), now)
+
+
+def _ended_messages(connection: Connection, due: Iterable[Enrollment]) -> dict[str, tuple[MessageState, datetime]]:
+    waited = [origin_key(run) for run in due if run.waiting_for == "message"]
+    return messages.states_of(connection, waited) if waited else {}
+
+
+def origin_key(run: Enrollment) -> str:
+    """Return what makes the message of a run's present step unique."""
+    return f"e:{run.id}:{run.step_id}:{run.occurrence}"
+
+
+def _plan(page: _Page, run: Enrollment, outcomes: Mapping[str, tuple[MessageState, datetime]]) -> None:
+    try:
+        if (plan := _next(page, run, outcomes)) is not None:
+            page.plans.append(plan)
+    except Exception as error:  # noqa: BLE001 - first of three: one run never stops the others
+        page.failed.append((run, f"{type(error).__name__}: {error}"))
+
+
+def _next(page: _Page, run: Enrollment, outcomes: Mapping[str, tuple[MessageState, datetime]]) -> Plan | None:
+    now, sequence = page.now, page.versions[run.version_id]
+    if run.state is EnrollmentState.PAUSED and run.paused_until and run.paused_until > now:
+        return Plan(run, run.paused_until)
+    if run.state is EnrollmentState.PAUSED:
+        run = replace(run, state=EnrollmentState.ACTIVE, paused_until=None, reason=None)
+    step = sequence.step(run.step_id or "")
+    if run.waiting_for == "message" and step is not None:
+        state, at = outcomes.get(origin_key(run), (MessageState.CANCELLED, now))
+        if state in _OPEN:
+            return Plan(run, now + WATCHDOG)
+        run = after_message(sequence, run, step, _RESULT.get(state, "cancelled"), at, now).enrollment
+    elif run.waiting_for == "task" and step is not None:
+        run = after_task(sequence, run, step, now, now).enrollment
+    if run.state not in LIVE_ENROLLMENTS:
+        return Plan(run, None)
+    situation, lifecycle, company = page.loaded[run.contact_id], page.program.lifecycle, page.program.company
+    return schedule(sequence, run, situation, lifecycle, company, now)
+
+
+_RESULT = dict.fromkeys(SENT_MESSAGES, "sent") | {MessageState.REFUSED: "refused", MessageState.CANCELLED: "cancelled"}
+_OPEN = frozenset(MessageState) - frozenset(_RESULT)
+
+
+def _write(connection: Connection, page: _Page) -> None:
+    runs.carry_out(connection, page.program, page.plans, page.versions, page.loaded, page.now)
+    _fail(connection, page)
+
+
+def _fail(connection: Connection, page: _Page) -> None:
+    """Push runs that raised forward, with the error on record; after `TRIES` they are failed."""
+    saved, waits, decided = [], [], []
+    for run, error in page.failed:
+        failures = run.failures + 1
+        over = failures >= TRIES
+        state = EnrollmentState.FAILED if over else run.state
+        saved.append(replace(run, failures=failures, state=state, reason=error, ended_at=page.now if over else None))
+        waits.append((TimerKind.ENROLLMENT, run.id, page.now + FIRST_RETRY * 2**failures))
+        decided.append(Decided(run.contact_id, run.id, None, run.step_id, "failed" if over else "hold", error))
+    enrollments.save(connection, saved, page.now)
+    timers.set_timers(connection, waits)
+    timers.clear(connection, TimerKind.ENROLLMENT, [run.id for run in saved if run.state is EnrollmentState.FAILED])
+    decisions.record(connection, decided, page.program.hash, page.now)

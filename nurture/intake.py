@@ -1,0 +1,148 @@
+"""The one door in: `record` takes a page of events, and everything that follows from them happens here.
+
+Journeys 1, 4 and 5. Locks the contacts, adds the events (duplicates fall out), loads the situations, lets the core
+`react` to each contact, and writes the effects in bulk: one transaction, the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from nurture import live
+from nurture.core import conditions, lifecycle
+from nurture.core.effects import Effect, Reaction, UpdateContact
+from nurture.core.model import ContactId, Event, Situation
+from nurture.core.program import Program
+from nurture.core.react import react
+from nurture.core.words import LIVE_ENROLLMENTS
+from nurture.db import effects, situations
+from nurture.db import events as event_rows
+from nurture.errors import Refused
+
+QUIET = frozenset({"sent", "refused", "delivered", "opened", "deferred", "stage_left", "sequence_entered"})
+"""Kinds that lead to nothing unless the company's own rules name them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a page of events led to. `unknown` events were about contacts that are not (or no longer) there."""
+
+    added: int = 0
+    duplicates: int = 0
+    unknown: int = 0
+    moved: tuple[tuple[str, str], ...] = ()
+    enrolled: int = 0
+    ended: int = 0
+    cancelled: int = 0
+    voided: int = 0
+
+
+def record(connection: Connection, program: Program, events: Sequence[Event], now: datetime) -> Recorded:
+    """Record a page of events in the caller's transaction and carry out what follows.
+
+    An `updated` event carries `data.set` (fields to write, before anything is decided) and may carry `data.stage` (a
+    move that a step asks for) with `data.actor` and `data.reason`. Every event names its contact; events about
+    accounts alone are kept and lead to nothing by themselves.
+    """
+    if not events:
+        return Recorded()
+    known = set(situations.lock(connection, {event.contact_id for event in events if event.contact_id is not None}))
+    mine = [event for event in events if event.contact_id is None or event.contact_id in known]
+    fresh = event_rows.add(connection, mine, now)
+    by_contact = _concerned(fresh, program)
+    _write_updates(connection, by_contact, program, now)
+    loaded = situations.load(connection, by_contact.keys(), program.lifecycle.memory, now)
+    written = _react(connection, program, by_contact, loaded, now)
+    return Recorded(
+        added=len(fresh),
+        duplicates=len(mine) - len(fresh),
+        unknown=len(events) - len(mine),
+        moved=tuple(written.moved),
+        enrolled=written.enrolled,
+        ended=written.ended,
+        cancelled=written.cancelled,
+        voided=written.voided,
+    )
+
+
+def _concerned(fresh: Sequence[Event], program: Program) -> dict[ContactId, tuple[Event, ...]]:
+    """Group the new events by contact, leaving out contacts to whom nothing happened that could lead to anything."""
+    named = _named(program)
+    grouped: dict[ContactId, list[Event]] = {}
+    loud: set[ContactId] = set()
+    for event in fresh:
+        if event.contact_id is None:
+            continue
+        grouped.setdefault(event.contact_id, []).append(event)
+        if event.kind not in QUIET or event.kind in named:
+            loud.add(event.contact_id)
+    return {contact_id: tuple(grouped[contact_id]) for contact_id in sorted(loud)}
+
+
+def _named(program: Program) -> frozenset[str]:
+    """Return the kinds of events that the program's scores, conditions, triggers and exits name."""
+    rules = program.lifecycle
+    weighed = {kind for category in rules.categories for kind in category.weights}
+    spoken = [move.when for move in rules.moves if move.when] + [when for _, when in rules.levels]
+    for sequence in program.sequences.values():
+        spoken += [ending.when for ending in sequence.exits if ending.when]
+        weighed |= {ending.event for ending in sequence.exits if ending.event}
+        weighed |= {str(trigger.params["kind"]) for trigger in sequence.triggers if "kind" in trigger.params}
+    return frozenset(weighed).union(*(conditions.event_kinds(when) for when in spoken))
+
+
+def _write_updates(
+    connection: Connection, by_contact: Mapping[ContactId, tuple[Event, ...]], program: Program, now: datetime
+) -> None:
+    """Write the fields that `updated` events set, before anybody decides on them."""
+    wanted = {
+        contact_id: tuple(UpdateContact(_mapping(event.data["set"])) for event in fresh if "set" in event.data)
+        for contact_id, fresh in by_contact.items()
+        if any(event.kind == "updated" and "set" in event.data for event in fresh)
+    }
+    if wanted:
+        loaded = situations.load(connection, wanted.keys(), timedelta(0), now)
+        page = [Reaction(contact_id, changes, None, None) for contact_id, changes in wanted.items()]
+        effects.write(connection, page, loaded, program, now)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _react(
+    connection: Connection,
+    program: Program,
+    by_contact: Mapping[ContactId, tuple[Event, ...]],
+    loaded: Mapping[ContactId, Situation],
+    now: datetime,
+) -> effects.Written:
+    runs = (run for situation in loaded.values() for run in situation.enrollments if run.state in LIVE_ENROLLMENTS)
+    versions = live.versions(connection, {run.version_id for run in runs})
+    page = []
+    for contact_id, fresh in by_contact.items():
+        situation, asked, entered = _requested(loaded[contact_id], fresh, program, now)
+        reaction = react(situation, fresh + entered, program, versions, now)
+        page.append(replace(reaction, effects=asked + reaction.effects) if asked else reaction)
+    return effects.write(connection, page, loaded, program, now)
+
+
+def _requested(
+    situation: Situation, fresh: tuple[Event, ...], program: Program, now: datetime
+) -> tuple[Situation, tuple[Effect, ...], tuple[Event, ...]]:
+    """Make the move that an `updated` event asks for; what it refuses stays as it is."""
+    for event in fresh:
+        if event.kind == "updated" and isinstance(target := event.data.get("stage"), str):
+            reason, actor = str(event.data.get("reason", "asked for")), str(event.data.get("actor", event.source))
+            try:
+                move = lifecycle.manual_move(situation, program.lifecycle, target, reason, actor, now)
+            except Refused:
+                continue
+            contact = replace(situation.contact, stage=target, stage_since=now)
+            entered = Event("stage_entered", now, "engine", f"asked:{event.id}", contact.id, data={"stage": target})
+            return replace(situation, contact=contact), (move,), (entered,)
+    return situation, (), ()

@@ -1,0 +1,389 @@
+"""Sending: claim what is due, decide each, dispatch in groups, settle each receipt. Journey 3, second half.
+
+The intent is committed before the first byte leaves and the truth after the answer came; no transaction spans the
+network. What was `dispatching` when its lease ran out *may* have been sent: it becomes `ambiguous` and is never sent
+again by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from nurture import composing, deciding, live, runs, settling
+from nurture.composing import Links
+from nurture.core.decide import decide
+from nurture.core.decision import Cancel, Decision, Hold, Send, Skip
+from nurture.core.effects import EndRun, Reaction
+from nurture.core.model import ContactId, EnrollmentId
+from nurture.core.program import Program
+from nurture.core.words import EnrollmentState, MessageState, TimerKind, Voice
+from nurture.db import decisions, effects, instance, messages, quotas, situations, timers
+from nurture.db.decisions import Decided
+from nurture.db.session import Database
+from nurture.deciding import Pending, Policy
+from nurture.errors import Fenced, ProviderError, TemplateError
+from nurture.mail.address import domain
+from nurture.mail.thread import split_references
+from nurture.mail.wire import Outgoing, to_bytes
+from nurture.program.artifact import Artifact
+from nurture.providers.base import Outcome, Provider, Receipt
+
+PAGE = 500
+LEASE_SECONDS = 300
+SEND_SECONDS = 60.0
+"""How long one call of a provider may take in all; well below the lease."""
+
+TEMPLATE_RETRY = timedelta(hours=4)
+DOMAIN_RETRY = timedelta(days=1)
+LOST_GUARD_RETRY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Postroom:
+    """What sending needs beside the database: providers by name, links, and the safety rules of the settings.
+
+    `owner` names this process start. `launch_cap` is messages a day through real providers (None: unlimited).
+    """
+
+    providers: Mapping[str, Provider]
+    links: Links
+    owner: str
+    redirect_all_to: str | None = None
+    allow_domains: frozenset[str] = frozenset()
+    launch_cap: int | None = None
+    settle_after: timedelta = timedelta(days=3)
+
+    @property
+    def policy(self) -> Policy:
+        """Return what decisions need to know of it."""
+        real = frozenset(name for name, provider in self.providers.items() if provider.real)
+        return Policy(real, self.launch_cap, self.links.public_url)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a page came to: how many were due, and how many of them went out, wait, ended or are ambiguous."""
+
+    due: int = 0
+    accepted: int = 0
+    held: int = 0
+    cancelled: int = 0
+    refused: int = 0
+    retrying: int = 0
+    ambiguous: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """A page after claiming: decided, and with the templates that its mail needs."""
+
+    program: Program
+    answers: Sequence[tuple[Pending, Decision]]
+    artifacts: Mapping[str, Artifact]
+    silent: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A message that may go: what was decided, the mail, and what is kept of it."""
+
+    pending: Pending
+    mail: Outgoing
+    variables: Mapping[str, Any]
+
+
+def send_due(database: Database, postroom: Postroom, now: datetime, *, limit: int = PAGE) -> Sent:
+    """Send a page of due messages; return what became of them. Call again until `due` is 0."""
+    due, claimed = _claim(database, postroom, now, limit)
+    if claimed is None:
+        return Sent(due=due)
+    ready, answers = _compose(postroom, claimed, now)
+    with database.write() as connection:
+        ended = _answer(connection, postroom, claimed.program, answers, now)
+    counts: Counter[str] = Counter()
+    for group in _groups(ready, postroom):
+        counts.update(receipt.outcome.value for receipt in _send(database, postroom, claimed.program, group, now))
+    return Sent(
+        due=due,
+        accepted=counts[Outcome.ACCEPTED],
+        held=len(answers) - ended,
+        cancelled=ended,
+        refused=counts[Outcome.REFUSED],
+        retrying=counts[Outcome.NOT_SENT] + counts[Outcome.SENDER_REFUSED],
+        ambiguous=counts[Outcome.AMBIGUOUS] + claimed.silent,
+    )
+
+
+# --- claim and decide -------------------------------------------------------------------------------------------------
+
+
+def _claim(database: Database, postroom: Postroom, now: datetime, limit: int) -> tuple[int, _Claimed | None]:
+    with database.write() as connection:
+        _check_fence(connection, postroom)
+        claimed = timers.claim(connection, TimerKind.MESSAGE, postroom.owner, now, limit, LEASE_SECONDS)
+        if not claimed:
+            return 0, None
+        program = live.current(connection)
+        rows = _take(connection, postroom, [timer.subject_id for timer in claimed], now)
+        slots = {timer.subject_id: timer.due_at for timer in claimed}
+        mine = [row for row in rows if row.state in (*messages.CLAIMABLE, MessageState.CLAIMED)]
+        page = deciding.load(connection, program, mine, postroom.policy, slots, now)
+        answers = list(_decide(page, deciding.budget(connection, postroom.policy, now), postroom, now))
+        hashes = {pending.row.template_hash for pending, answer in answers if isinstance(answer, Send)}
+        silent = sum(row.state == MessageState.DISPATCHING for row in rows)
+        return len(claimed), _Claimed(program, answers, live.artifacts(connection, hashes), silent)
+
+
+def _check_fence(connection: Connection, postroom: Postroom) -> None:
+    """Refuse to send with the wrong key, or anything real from a rehearsal."""
+    instance.verify_keys(connection, postroom.links.ring)
+    if instance.read(connection).rehearsal and postroom.policy.real_providers:
+        raise Fenced("this database is a rehearsal: it only ever writes to the outbox")
+
+
+def _take(connection: Connection, postroom: Postroom, ids: Sequence[int], now: datetime) -> Sequence[Row[Any]]:
+    """Take the messages of claimed timers, and see to those that are not to be sent: in flight, ambiguous, over."""
+    rows = messages.take(connection, ids, postroom.owner, now)
+    timers.release(connection, TimerKind.MESSAGE, sorted(set(ids) - {row.id for row in rows}), postroom.owner)
+    settling.silent(
+        connection, [row for row in rows if row.state == MessageState.DISPATCHING], postroom.settle_after, now
+    )
+    settling.overdue(connection, [row for row in rows if row.state == MessageState.AMBIGUOUS], now)
+    unfinished = (*messages.CLAIMABLE, *settling.IN_FLIGHT, MessageState.CLAIMED)
+    timers.clear(connection, TimerKind.MESSAGE, [row.id for row in rows if row.state not in unfinished])
+    return rows
+
+
+def _decide(
+    page: Sequence[Pending], budget: int | None, postroom: Postroom, now: datetime
+) -> Iterator[tuple[Pending, Decision]]:
+    """Decide each message; the launch cap's budget shrinks with every one that may go."""
+    for pending in page:
+        due = replace(pending.due, budget=budget) if pending.real else pending.due
+        answer = _outside(pending, postroom, now) or decide(due, now)
+        if pending.real and budget is not None and isinstance(answer, Send):
+            budget -= 1
+        yield pending, answer
+
+
+def _outside(pending: Pending, postroom: Postroom, now: datetime) -> Hold | None:
+    """Hold mail to domains that a staging system may not write to, and mail whose provider is not configured."""
+    if pending.due.sender.provider not in postroom.providers:
+        name = pending.due.sender.provider
+        return Hold(f"no provider {name!r} is configured: add [providers.{name}] to nurture.toml", now + TEMPLATE_RETRY)
+    if not postroom.allow_domains or postroom.redirect_all_to:
+        return None
+    to = domain(pending.row.to_address)
+    return None if to in postroom.allow_domains else Hold(f"{to} is not in allow_domains", now + DOMAIN_RETRY)
+
+
+# --- compose ----------------------------------------------------------------------------------------------------------
+
+
+def _compose(
+    postroom: Postroom, claimed: _Claimed, now: datetime
+) -> tuple[list[_Ready], list[tuple[Pending, Hold | Skip | Cancel]]]:
+    """Write the mail that may go; what cannot be written is held, and the others go."""
+    ready: list[_Ready] = []
+    answers: list[tuple[Pending, Hold | Skip | Cancel]] = []
+    for pending, answer in claimed.answers:
+        if not isinstance(answer, Send):
+            answers.append((pending, answer))
+            continue
+        try:
+            ready.append(_written(postroom, claimed, replace(pending, checks=answer.checks), now))
+        except Exception as error:  # noqa: BLE001 - second of three: one mail never stops the others
+            reason = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
+            answers.append((pending, Hold(reason, now + TEMPLATE_RETRY, answer.checks)))
+    return ready, answers
+
+
+def _written(postroom: Postroom, claimed: _Claimed, pending: Pending, now: datetime) -> _Ready:
+    row, due = pending.row, pending.due
+    unsubscribe: str | None = None
+    subject, text, html, variables = row.subject, row.text_body, row.html_body, row.variables or {}
+    if due.message.voice is Voice.MARKETING:
+        artifact = claimed.artifacts[row.template_hash]
+        said = composing.compose(artifact, Voice.MARKETING, due.situation, claimed.program, postroom.links)
+        subject, text, html, variables, unsubscribe = said.subject, said.text, said.html, said.values, said.unsubscribe
+    contact = due.situation.contact
+    mail = Outgoing(
+        id=row.id,
+        voice=due.message.voice,
+        from_address=due.sender.address,
+        from_name=due.sender.display_name,
+        to_address=row.to_address,
+        to_name=" ".join(part for part in (contact.first_name, contact.last_name) if part),
+        subject=subject,
+        text=text,
+        html=html,
+        message_id=row.message_id_header,
+        date=row.date_header or now,
+        reply_to=due.sender.reply_to,
+        in_reply_to=row.in_reply_to,
+        references=split_references(row.thread_references),
+        unsubscribe_url=unsubscribe,
+        feedback_id=_feedback_id(pending) if unsubscribe else None,
+        metadata={"message": str(row.id), "origin": row.origin_key},
+    )
+    return _Ready(pending, _redirected(mail, postroom), variables)
+
+
+def _feedback_id(pending: Pending) -> str:
+    """Return `template:sequence:nurture:sender`: what mailbox providers group complaint rates by."""
+    sequence = pending.due.sequence.name if pending.due.sequence else "none"
+    return f"{pending.row.template.replace('/', '-')}:{sequence}:nurture:{pending.due.sender.name}"
+
+
+def _redirected(mail: Outgoing, postroom: Postroom) -> Outgoing:
+    if not postroom.redirect_all_to:
+        return mail
+    note = f"[to {mail.to_address}] {mail.subject}"
+    return replace(mail, to_address=postroom.redirect_all_to, to_name="", subject=note)
+
+
+# --- what is not sent -------------------------------------------------------------------------------------------------
+
+
+def _answer(
+    connection: Connection,
+    postroom: Postroom,
+    program: Program,
+    answers: Sequence[tuple[Pending, Hold | Skip | Cancel]],
+    now: datetime,
+) -> int:
+    """Carry out holds, skips and cancels; return how many messages ended."""
+    ending = [(p, a) for p, a in answers if not isinstance(a, Hold)]
+    loaded = {p.due.situation.contact.id: p.due.situation for p, _ in ending}
+    situations.lock(connection, loaded.keys())
+    waits = {p.row.id: a.until for p, a in answers if isinstance(a, Hold)}
+    given_back = messages.give_back(connection, list(waits), postroom.owner, now)
+    timers.set_timers(connection, [(TimerKind.MESSAGE, key, waits[key]) for key in given_back])
+    _end(connection, program, ending, now)
+    cancels = [
+        Reaction(ContactId(p.row.contact_id), (_end_run(p, a.reason),), None, None)
+        for p, a in ending
+        if isinstance(a, Cancel) and p.row.enrollment_id is not None
+    ]
+    effects.write(connection, cancels, loaded, program, now)
+    decisions.record(connection, [_decided(p, a) for p, a in answers], program.hash, now)
+    return len(ending)
+
+
+def _end(
+    connection: Connection, program: Program, ending: Sequence[tuple[Pending, Skip | Cancel]], now: datetime
+) -> None:
+    changes = [
+        {
+            "id": pending.row.id,
+            "state": MessageState.CANCELLED,
+            "reason": f"skip: {answer.reason}" if isinstance(answer, Skip) else answer.reason,
+            "owner": None,
+        }
+        for pending, answer in ending
+    ]
+    messages.save(connection, changes, now)
+    timers.clear(connection, TimerKind.MESSAGE, [pending.row.id for pending, _ in ending])
+    skipped = {
+        EnrollmentId(p.row.enrollment_id): ("skipped", now)
+        for p, a in ending
+        if isinstance(a, Skip) and p.row.enrollment_id is not None
+    }
+    runs.after_messages(connection, program, skipped, now)
+
+
+def _end_run(pending: Pending, reason: str) -> EndRun:
+    return EndRun(EnrollmentId(pending.row.enrollment_id), EnrollmentState.EXITED, reason)
+
+
+def _decided(pending: Pending, answer: Decision) -> Decided:
+    row = pending.row
+    return Decided(
+        row.contact_id,
+        row.enrollment_id,
+        row.id,
+        row.step_id,
+        type(answer).__name__.lower(),
+        getattr(answer, "reason", ""),
+        answer.checks,
+        answer.until if isinstance(answer, Hold) else None,
+        pending.rule,
+    )
+
+
+# --- dispatch and settle ----------------------------------------------------------------------------------------------
+
+
+def _groups(ready: Sequence[_Ready], postroom: Postroom) -> Iterator[Sequence[_Ready]]:
+    """Cut a page into what one call of its provider carries."""
+    by_provider: dict[str, list[_Ready]] = {}
+    for message in ready:
+        by_provider.setdefault(message.pending.due.sender.provider, []).append(message)
+    for name, queue in by_provider.items():
+        size = max(1, postroom.providers[name].batch)
+        for start in range(0, len(queue), size):
+            yield queue[start : start + size]
+
+
+def _send(
+    database: Database, postroom: Postroom, program: Program, group: Sequence[_Ready], now: datetime
+) -> Sequence[Receipt]:
+    """Commit the intent, send, commit the truth."""
+    name = group[0].pending.due.sender.provider
+    with database.write() as connection:
+        going = _dispatch(connection, postroom, program, name, group, now)
+    if not going:
+        return ()
+    receipts = _call(postroom.providers[name], going)
+    with database.write() as connection:
+        settling.receipts(connection, receipts, postroom.settle_after, now)
+    return receipts
+
+
+def _dispatch(
+    connection: Connection, postroom: Postroom, program: Program, provider: str, group: Sequence[_Ready], now: datetime
+) -> list[_Ready]:
+    """Enter `dispatching` with those that still may, and give the others back to be decided again."""
+    keys = [message.mail.id for message in group]
+    timers.extend(connection, TimerKind.MESSAGE, keys, postroom.owner, LEASE_SECONDS)
+    allowed = messages.dispatch(connection, keys, postroom.owner, provider, now)
+    lost = messages.give_back(connection, [key for key in keys if key not in allowed], postroom.owner, now)
+    timers.set_timers(connection, [(TimerKind.MESSAGE, key, now + LOST_GUARD_RETRY) for key in lost])
+    going = [message for message in group if message.mail.id in allowed]
+    messages.save(connection, [_kept(message) for message in going], now)
+    if postroom.providers[provider].real:
+        quotas.count(connection, now.date(), Counter(message.pending.row.sender_id for message in going))
+    decided = [_decided(message.pending, Send(message.pending.checks)) for message in going]
+    decisions.record(connection, decided, program.hash, now)
+    return going
+
+
+def _kept(message: _Ready) -> dict[str, Any]:
+    return {
+        "id": message.mail.id,
+        "subject": message.mail.subject if message.mail.voice is Voice.MARKETING else message.pending.row.subject,
+        "variables": dict(message.variables),
+        "wire_hash": hashlib.sha256(to_bytes(message.mail)).hexdigest(),
+    }
+
+
+def _call(provider: Provider, going: Sequence[_Ready]) -> list[Receipt]:
+    """Call the provider; whatever it raises means that nobody knows what was sent."""
+    mails = [message.mail for message in going]
+    try:
+        found = {receipt.id: receipt for receipt in provider.send(mails, seconds=SEND_SECONDS)}
+    except ProviderError as error:
+        return [Receipt(mail.id, Outcome.NOT_SENT, detail=str(error)) for mail in mails]
+    except Exception as error:  # noqa: BLE001 - third of three: silence is ambiguous
+        found = {}
+        detail = f"{type(error).__name__}: {error}"
+    else:
+        detail = "the provider gave no receipt for it"
+    return [found.get(mail.id) or Receipt(mail.id, Outcome.AMBIGUOUS, detail=detail) for mail in mails]

@@ -1,0 +1,187 @@
+"""What became of a message: receipts, silence and people's verdicts turned into final states, runs and events.
+
+A late receipt is still the truth: it settles a message that had been given up as ambiguous meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from nurture import intake, live, runs
+from nurture.core.model import ContactId, EnrollmentId, Event, MessageId, SenderId
+from nurture.core.words import MessageState, TimerKind, Voice
+from nurture.db import messages, senders, situations, timers
+from nurture.errors import NotFound, Refused
+from nurture.providers.base import Outcome, Receipt
+
+FIRST_RETRY = timedelta(minutes=1)
+LONGEST_RETRY = timedelta(hours=6)
+LONGEST_WISH = timedelta(hours=24)
+"""The longest wait that a provider's Retry-After is believed."""
+
+SENDER_RETRY = timedelta(minutes=30)
+
+IN_FLIGHT = (MessageState.DISPATCHING, MessageState.AMBIGUOUS)
+
+
+class Verdict(StrEnum):
+    """What a person says about an ambiguous message."""
+
+    SENT = "sent"
+    NOT_SENT = "not_sent"
+
+
+def receipts(connection: Connection, found: Sequence[Receipt], settle_after: timedelta, now: datetime) -> None:
+    """Write what a provider said about a group, and let the runs go on, in one transaction of the caller's."""
+    by_id = {receipt.id: receipt for receipt in found}
+    rows = _locked(connection, by_id)
+    changes = [_change(row, by_id[row.id], now) for row in rows]
+    messages.save(connection, changes, now)
+    _wait_or_end(connection, rows, by_id, settle_after, now)
+    for row in rows:
+        if by_id[row.id].outcome is Outcome.SENDER_REFUSED:
+            senders.pause(connection, SenderId(row.sender_id), by_id[row.id].detail or "the provider refused us", now)
+    ended = {
+        row.id: "sent" if by_id[row.id].outcome is Outcome.ACCEPTED else "refused"
+        for row in rows
+        if by_id[row.id].outcome in (Outcome.ACCEPTED, Outcome.REFUSED)
+    }
+    _go_on(connection, rows, ended, {key: receipt.detail for key, receipt in by_id.items()}, now)
+
+
+def silent(connection: Connection, rows: Sequence[Row[Any]], settle_after: timedelta, now: datetime) -> None:
+    """Mark messages whose sending never answered as ambiguous: visible, and settled later."""
+    reason = "the process stopped while it was sending: nobody knows whether it went out"
+    changes = [{"id": row.id, "state": MessageState.AMBIGUOUS, "reason": reason, "owner": None} for row in rows]
+    messages.save(connection, changes, now)
+    timers.set_timers(connection, [(TimerKind.MESSAGE, row.id, now + settle_after) for row in rows])
+
+
+def overdue(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
+    """Count ambiguous messages as sent once their time to be settled is over, so that no contact hangs for ever."""
+    if rows:
+        settle(connection, [row.id for row in rows], Verdict.SENT, "time: nobody settled it before", now)
+
+
+def settle(connection: Connection, ids: Collection[int], verdict: Verdict, by: str, now: datetime) -> int:
+    """Settle ambiguous messages as sent or not sent; return how many. The run goes on, or the message is sent again."""
+    rows = [row for row in _locked(connection, ids) if row.state == MessageState.AMBIGUOUS]
+    sent = verdict is Verdict.SENT
+    changes = [
+        {
+            "id": row.id,
+            "state": MessageState.SETTLED_SENT if sent else MessageState.SETTLED_NOT_SENT,
+            "reason": f"settled as {verdict.replace('_', ' ')} by {by}",
+            "sent_at": (row.dispatching_at or now) if sent else None,
+            "owner": None,
+        }
+        for row in rows
+    ]
+    messages.save(connection, changes, now)
+    if sent:
+        timers.clear(connection, TimerKind.MESSAGE, [row.id for row in rows])
+        _go_on(connection, rows, dict.fromkeys((row.id for row in rows), "sent"), {}, now)
+    else:
+        timers.set_timers(connection, [(TimerKind.MESSAGE, row.id, now) for row in rows])
+    return len(rows)
+
+
+def settle_one(connection: Connection, message_id: int, verdict: Verdict, by: str, now: datetime) -> None:
+    """Settle one message; raise NotFound or Refused when there is nothing to settle."""
+    rows = messages.by_ids(connection, [message_id])
+    if not rows:
+        raise NotFound(f"there is no message {message_id}: see `nurture messages list --state ambiguous`")
+    if rows[0].state != MessageState.AMBIGUOUS:
+        raise Refused(f"message {message_id} is {rows[0].state.replace('_', ' ')}: only an ambiguous one is settled")
+    settle(connection, [message_id], verdict, by, now)
+
+
+def _locked(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
+    """Return those messages that are in flight, with their contacts locked first, as everywhere."""
+    rows = messages.by_ids(connection, ids)
+    situations.lock(connection, {row.contact_id for row in rows})
+    return [row for row in messages.by_ids(connection, ids) if row.state in IN_FLIGHT]
+
+
+_STATES = {
+    Outcome.ACCEPTED: MessageState.ACCEPTED,
+    Outcome.NOT_SENT: MessageState.RETRY_WAIT,
+    Outcome.REFUSED: MessageState.REFUSED,
+    Outcome.AMBIGUOUS: MessageState.AMBIGUOUS,
+    Outcome.SENDER_REFUSED: MessageState.RETRY_WAIT,
+}
+
+
+def _change(row: Row[Any], receipt: Receipt, now: datetime) -> dict[str, Any]:
+    accepted = receipt.outcome is Outcome.ACCEPTED
+    free = receipt.outcome is Outcome.SENDER_REFUSED or receipt.retry_after is not None  # burns no attempt
+    return {
+        "id": row.id,
+        "state": _STATES[receipt.outcome],
+        "reason": None if accepted else receipt.detail or receipt.outcome.value,
+        "owner": None,
+        "attempts": max(0, row.attempts - 1) if free else row.attempts,
+        "provider_id": receipt.provider_id,
+        "wire_id": receipt.wire_id,
+        "sent_at": now if accepted else None,
+    }
+
+
+def _wait_or_end(
+    connection: Connection,
+    rows: Sequence[Row[Any]],
+    by_id: Mapping[int, Receipt],
+    settle_after: timedelta,
+    now: datetime,
+) -> None:
+    waits, over = [], []
+    for row in rows:
+        receipt = by_id[row.id]
+        match receipt.outcome:
+            case Outcome.NOT_SENT:
+                waits.append((TimerKind.MESSAGE, row.id, now + _pause(row, receipt)))
+            case Outcome.SENDER_REFUSED:
+                waits.append((TimerKind.MESSAGE, row.id, now + SENDER_RETRY))
+            case Outcome.AMBIGUOUS:
+                waits.append((TimerKind.MESSAGE, row.id, now + settle_after))
+            case Outcome.ACCEPTED | Outcome.REFUSED:
+                over.append(row.id)
+    timers.set_timers(connection, waits)
+    timers.clear(connection, TimerKind.MESSAGE, over)
+
+
+def _pause(row: Row[Any], receipt: Receipt) -> timedelta:
+    if receipt.retry_after is not None:
+        return max(timedelta(seconds=1), min(timedelta(seconds=receipt.retry_after), LONGEST_WISH))
+    return min(FIRST_RETRY * 2 ** min(row.attempts, 16), LONGEST_RETRY)
+
+
+def _go_on(
+    connection: Connection,
+    rows: Sequence[Row[Any]],
+    ended: Mapping[int, str],
+    details: Mapping[int, str],
+    now: datetime,
+) -> None:
+    """Tell the one door what was sent or refused, and let the runs that waited go on."""
+    over = [row for row in rows if row.id in ended]
+    if not over:
+        return
+    program = live.current(connection)
+    results = {EnrollmentId(row.enrollment_id): (ended[row.id], now) for row in over if row.enrollment_id is not None}
+    runs.after_messages(connection, program, results, now)
+    intake.record(connection, program, [_event(row, ended[row.id], details.get(row.id, ""), now) for row in over], now)
+
+
+def _event(row: Row[Any], kind: str, detail: str, now: datetime) -> Event:
+    data = {"template": row.template, "voice": Voice(row.voice).value, "step": row.step_id, "subject": row.subject}
+    if detail and kind == "refused":
+        data["detail"] = detail
+    return Event(
+        kind, now, "engine", f"{kind}:{row.id}", ContactId(row.contact_id), data=data, message_id=MessageId(row.id)
+    )
