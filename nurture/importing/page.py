@@ -230,14 +230,14 @@ def _events(person: _Person, setting: Setting) -> Iterable[Event]:
         yield Event("created", now, "people", f"created:{key}", key, data=origin | stage)
     yield Event("imported", now, "import", f"{setting.source}:imported:{key}", key, data=origin)
     if changed := [*person.changed, *_changed_account(person)]:
-        digest = _digest(changed, person.values, person.fields, person.company and person.company.values)
-        external_id = f"{setting.source}:updated:{key}:{setting.file[:16]}:{digest}"
+        change = digest(changed, person.values, person.fields, person.company and person.company.values)
+        external_id = f"{setting.source}:updated:{key}:{setting.file[:16]}:{change}"
         yield Event("updated", now, "import", external_id, key, data=origin | {"changed": changed})
     if "owner_id" in person.changed:
         external_id = f"{setting.source}:owner:{key}:{setting.file[:16]}:{person.owner_id}"
         yield Event("owner_changed", now, "import", external_id, key, data={"owner_id": person.owner_id})
     for told in person.told:
-        external_id = f"{setting.source}:{told.kind}:{key}:{_digest(told.at, told.data)}"
+        external_id = f"{setting.source}:{told.kind}:{key}:{digest(told.at, told.data)}"
         yield Event(told.kind, told.at or now, "import", external_id, key, data=told.data)
 
 
@@ -246,7 +246,8 @@ def _changed_account(person: _Person) -> tuple[str, ...]:
     return ("account",) if company and company.old is not None and company.changed() else ()
 
 
-def _digest(*values: object) -> str:
+def digest(*values: object) -> str:
+    """Return a short hash of plain values."""
     return hashlib.blake2b(orjson.dumps(values, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
 
 

@@ -79,6 +79,15 @@ def moment(value: str, dates: str | None, zone: tzinfo) -> datetime:
         raise ValueError(f"{_short(value)} is no date of our time") from None
 
 
+def plain(value: str) -> str | int | float | bool:
+    """Return a number, true or false where the text is written as one, else the text."""
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if re.fullmatch(r"-?(0|[1-9]\d{0,15})", value):
+        return int(value)
+    return float(value) if re.fullmatch(r"-?(0|[1-9]\d{0,15})\.\d+", value) else text(value)
+
+
 def custom(spec: FieldSpec, dates: str | None) -> Convert:
     """Return what reads cells into a field of `fields.yaml`."""
     if spec.type is FieldType.NUMBER:
