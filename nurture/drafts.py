@@ -26,7 +26,7 @@ from nurture.db.decisions import Decided
 from nurture.db.session import Database
 from nurture.errors import NotFound, Refused, StaleDraft, TemplateError
 from nurture.program.artifact import Artifact
-from nurture.program.render import html_from_text
+from nurture.program.plain import html_of
 
 PAGE = 250
 LEASE_SECONDS = 60
@@ -198,7 +198,7 @@ def edit(
     content = {
         "subject": row.subject if subject is None else subject.strip(),
         "text_body": body,
-        "html_body": html_from_text(body),
+        "html_body": html_of(body),
     }
     if not content["subject"] or not content["text_body"].strip():
         raise Refused(f"the draft {message_id} would be empty: write a subject and a text, or skip it")

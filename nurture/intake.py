@@ -7,21 +7,20 @@ Journeys 1, 4 and 5. Locks the contacts, adds the events (duplicates fall out), 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from nurture import live
-from nurture.core import conditions, lifecycle
-from nurture.core.effects import Effect, Reaction, UpdateContact
+from nurture.core import conditions
+from nurture.core.effects import Reaction, UpdateContact
 from nurture.core.model import ContactId, Event, Situation
 from nurture.core.program import Program
 from nurture.core.react import react
 from nurture.core.words import LIVE_ENROLLMENTS
 from nurture.db import effects, situations
 from nurture.db import events as event_rows
-from nurture.errors import Refused
 
 QUIET = frozenset({"sent", "refused", "delivered", "opened", "deferred", "stage_left", "sequence_entered"})
 """Kinds that lead to nothing unless the company's own rules name them."""
@@ -125,24 +124,5 @@ def _react(
     versions = live.versions(connection, {run.version_id for run in runs})
     page = []
     for contact_id, fresh in by_contact.items():
-        situation, asked, entered = _requested(loaded[contact_id], fresh, program, now)
-        reaction = react(situation, fresh + entered, program, versions, now)
-        page.append(replace(reaction, effects=asked + reaction.effects) if asked else reaction)
+        page.append(react(loaded[contact_id], fresh, program, versions, now))
     return effects.write(connection, page, loaded, program, now)
-
-
-def _requested(
-    situation: Situation, fresh: tuple[Event, ...], program: Program, now: datetime
-) -> tuple[Situation, tuple[Effect, ...], tuple[Event, ...]]:
-    """Make the move that an `updated` event asks for; what it refuses stays as it is."""
-    for event in fresh:
-        if event.kind == "updated" and isinstance(target := event.data.get("stage"), str):
-            reason, actor = str(event.data.get("reason", "asked for")), str(event.data.get("actor", event.source))
-            try:
-                move = lifecycle.manual_move(situation, program.lifecycle, target, reason, actor, now)
-            except Refused:
-                continue
-            contact = replace(situation.contact, stage=target, stage_since=now)
-            entered = Event("stage_entered", now, "engine", f"asked:{event.id}", contact.id, data={"stage": target})
-            return replace(situation, contact=contact), (move,), (entered,)
-    return situation, (), ()
