@@ -80,5 +80,5 @@ def content_hash(
 
     Message-ID, Date, References and the boundary are the envelope, outside it.
     """
-    content = [to_address, sender, subject, text, html, [], thread_head]
+    content: list[object] = [to_address, sender, subject, text, html, [], thread_head]
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()

@@ -158,7 +158,8 @@ def _wait_or_end(
 def _pause(row: Row[Any], receipt: Receipt) -> timedelta:
     if receipt.retry_after is not None:
         return max(timedelta(seconds=1), min(timedelta(seconds=receipt.retry_after), LONGEST_WISH))
-    return min(FIRST_RETRY * 2 ** min(row.attempts, 16), LONGEST_RETRY)
+    doublings = min(int(row.attempts), 16)
+    return min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
 
 
 def _go_on(

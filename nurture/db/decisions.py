@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select
 
@@ -39,14 +40,14 @@ def record(connection: Connection, page: Sequence[Decided], program_hash: str, n
     for decided in page:
         last = latest.get(decided.message_id or 0)
         if last is not None and (last.outcome, last.reason) == (decided.outcome, decided.reason):
-            repeated.append({"id": last.id, "count": last.count + 1, "last_at": now, "until": decided.until})
+            repeated.append({"id": last.id, "count": last.times + 1, "last_at": now, "until": decided.until})
         else:
             new.append(_row(decided, program_hash, now))
     update_rows(connection, TABLE, "id", repeated)
     insert_rows(connection, TABLE, new)
 
 
-def of_contact(connection: Connection, contact_id: int, limit: int) -> Sequence[Row[tuple[object, ...]]]:
+def of_contact(connection: Connection, contact_id: int, limit: int) -> Sequence[Row[Any]]:
     """Return the latest answers about a contact, newest first."""
     query = select(TABLE).where(_C.contact_id == contact_id).order_by(_C.last_at.desc(), _C.id.desc()).limit(limit)
     return connection.execute(query).fetchall()
@@ -61,11 +62,11 @@ KEPT = timedelta(days=180)
 """How long answers are kept."""
 
 
-def _latest(connection: Connection, message_ids: Sequence[int]) -> dict[int, Row[tuple[object, ...]]]:
+def _latest(connection: Connection, message_ids: Sequence[int]) -> dict[int, Any]:
     if not message_ids:
         return {}
     last = select(func.max(_C.id)).where(in_page(_C.message_id, message_ids)).group_by(_C.message_id)
-    query = select(_C.id, _C.message_id, _C.outcome, _C.reason, _C.count).where(_C.id.in_(last))
+    query = select(_C.id, _C.message_id, _C.outcome, _C.reason, _C.count.label("times")).where(_C.id.in_(last))
     return {row.message_id: row for row in connection.execute(query)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
@@ -39,7 +40,7 @@ def add(connection: Connection, events: Sequence[Event], now: datetime) -> list[
     return [replace(event, id=EventId(key)) for key, event in zip(ids, events, strict=True) if key in new]
 
 
-def timeline(connection: Connection, contact_id: ContactId, limit: int) -> Sequence[Row[tuple[object, ...]]]:
+def timeline(connection: Connection, contact_id: ContactId, limit: int) -> Sequence[Row[Any]]:
     """Return the latest `limit` events of a contact, newest first."""
     query = select(TABLE).where(_C.contact_id == contact_id).order_by(_C.at.desc(), _C.id.desc()).limit(limit)
     return connection.execute(query).fetchall()

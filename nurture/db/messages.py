@@ -145,14 +145,14 @@ def save(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetim
     update_rows(connection, TABLE, "id", [{**row, "updated_at": now} for row in rows])
 
 
-def thread_of(connection: Connection, enrollment_ids: Collection[int]) -> dict[int, list[Row[Any]]]:
+def thread_of(connection: Connection, enrollment_ids: Collection[int]) -> dict[int, list[Any]]:
     """Return the sent messages of each run, oldest first: what a follow-up answers."""
     query = (
         select(M.id, M.enrollment_id, M.message_id_header, M.wire_id, M.subject, M.thread_references, M.sender_id)
         .where(in_page(M.enrollment_id, enrollment_ids), M.sent_at.is_not(None))
         .order_by(M.sent_at, M.id)
     )
-    threads: dict[int, list[Row[Any]]] = {}
+    threads: dict[int, list[Any]] = {}
     for row in connection.execute(query):
         threads.setdefault(row.enrollment_id, []).append(row)
     return threads

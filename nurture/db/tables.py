@@ -7,7 +7,7 @@ sender and of its sequence version, and points at an approval of exactly its own
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import (
     CheckConstraint,
@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     MetaData,
+    Table,
     UniqueConstraint,
     text,
 )
@@ -48,6 +49,9 @@ def _one_of(column: str, words: Any) -> str:
 
 class Base(DeclarativeBase):
     """The registry of all tables; enumerations are stored as strings, moments as UTC."""
+
+    if TYPE_CHECKING:
+        __table__: ClassVar[Table]
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: Moment, dict[str, Any]: Json, list[str]: Json}

@@ -20,9 +20,9 @@ from nurture.db import bulk
 from nurture.db.clock import database_clock
 from nurture.db.tables import Enrollment, Message, Timer
 
-_timers: Table = Timer.__table__  # type: ignore[assignment]
-_enrollments: Table = Enrollment.__table__  # type: ignore[assignment]
-_messages: Table = Message.__table__  # type: ignore[assignment]
+_timers: Table = Timer.__table__
+_enrollments: Table = Enrollment.__table__
+_messages: Table = Message.__table__
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,11 @@ def _free() -> sa.ColumnElement[bool]:
 def _claim(dialect: str) -> Any:
     # No parameter has the name of a column: SQLAlchemy would set that column.
     key = tuple(_timers.primary_key)
+    # The plus keeps SQLite from reading every timer of the kind, due or not, by the index of (kind, subject_id).
+    kind = sa.literal_column("+timers.kind") if dialect == "sqlite" else _timers.c.kind
     due = (
         sa.select(*key)
-        .where(_timers.c.kind == sa.bindparam("the_kind"), _timers.c.due_at <= sa.bindparam("now"), _free())
+        .where(kind == sa.bindparam("the_kind"), _timers.c.due_at <= sa.bindparam("now"), _free())
         .order_by(_timers.c.due_at, _timers.c.kind, _timers.c.subject_id)
         .limit(sa.bindparam("most"))
     )
