@@ -51,11 +51,8 @@ def insert_rows(connection: Connection, table: AnyTable, rows: Rows) -> None:
     columns, rows = _with_defaults(table, rows)
     if connection.dialect.name == "postgresql":
         connection.execute(_insert(table, columns, "postgresql"), {"page": _document(connection, table, columns, rows)})
-        return
-    names = ", ".join(f'"{name}"' for name in columns)
-    marks = ", ".join("?" * len(columns))
-    statement = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608 - names of our own tables
-    connection.exec_driver_sql(statement, _tuples(connection, table, columns, rows))
+    else:
+        _insert_tuples(connection, table, columns, rows)
 
 
 def insert_new(
@@ -98,6 +95,12 @@ def upsert(
     rows = list({tuple(row[name] for name in conflict_columns): row for row in rows}.values())
     columns, rows = _with_defaults(table, rows)
     dialect = connection.dialect.name
+    if dialect == "sqlite" and not returning:
+        sets = ", ".join(f'"{name}" = excluded."{name}"' for name in changed or conflict_columns[:1])
+        _insert_tuples(
+            connection, table, columns, rows, f"ON CONFLICT ({_names(conflict_columns)}) DO UPDATE SET {sets}"
+        )
+        return []
     statement = _upsert(table, columns, tuple(conflict_columns), changed, tuple(returning), dialect)
     return _run(connection, statement, _document(connection, table, columns, rows), bool(returning))
 
@@ -254,6 +257,18 @@ def _json_encoder(table: Table, name: str, dialect: Dialect) -> Encoder | None:
     elif _is_binary(table, name):
         return lambda value: base64.b64encode(value).decode()
     return _processor(table, name, dialect)
+
+
+def _insert_tuples(
+    connection: Connection, table: Table, columns: tuple[str, ...], rows: Rows, on_conflict: str = ""
+) -> None:
+    marks = ", ".join("?" * len(columns))
+    statement = f'INSERT INTO "{table.name}" ({_names(columns)}) VALUES ({marks}) {on_conflict}'  # noqa: S608 - our names
+    connection.exec_driver_sql(statement, _tuples(connection, table, columns, rows))
+
+
+def _names(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
 
 
 def _tuples(connection: Connection, table: Table, columns: tuple[str, ...], rows: Rows) -> list[tuple[Any, ...]]:
