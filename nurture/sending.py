@@ -87,7 +87,7 @@ class _Claimed:
     program: Program
     answers: Sequence[tuple[Pending, Decision]]
     artifacts: Mapping[str, Artifact]
-    silent: int
+    silent: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,7 @@ def send_due(database: Database, postroom: Postroom, now: datetime, *, limit: in
     due, claimed = _claim(database, postroom, now, limit)
     if claimed is None:
         return Sent(due=due)
+    settled = settling.by_evidence(database, postroom.providers, claimed.silent, now)
     ready, answers = _compose(postroom, claimed, now)
     with database.write() as connection:
         ended = _answer(connection, postroom, claimed.program, answers, now)
@@ -117,7 +118,7 @@ def send_due(database: Database, postroom: Postroom, now: datetime, *, limit: in
         cancelled=ended,
         refused=counts[Outcome.REFUSED],
         retrying=counts[Outcome.NOT_SENT] + counts[Outcome.SENDER_REFUSED],
-        ambiguous=counts[Outcome.AMBIGUOUS] + claimed.silent,
+        ambiguous=counts[Outcome.AMBIGUOUS] + len(claimed.silent) - settled,
     )
 
 
@@ -137,7 +138,7 @@ def _claim(database: Database, postroom: Postroom, now: datetime, limit: int) ->
         page = deciding.load(connection, program, mine, postroom.policy, slots, now)
         answers = list(_decide(page, deciding.budget(connection, postroom.policy, now), postroom, now))
         hashes = {pending.row.template_hash for pending, answer in answers if isinstance(answer, Send)}
-        silent = sum(row.state == MessageState.DISPATCHING for row in rows)
+        silent = [row.id for row in rows if row.state == MessageState.DISPATCHING]
         return len(claimed), _Claimed(program, answers, live.artifacts(connection, hashes), silent)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from sqlalchemy import Connection, Row
 
@@ -16,8 +16,9 @@ from nurture import intake, live, runs
 from nurture.core.model import ContactId, EnrollmentId, Event, MessageId, SenderId
 from nurture.core.words import MessageState, TimerKind, Voice
 from nurture.db import messages, senders, situations, timers
+from nurture.db.session import Database
 from nurture.errors import NotFound, Refused
-from nurture.providers.base import Outcome, Receipt
+from nurture.providers.base import Outcome, Provider, Receipt
 
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=6)
@@ -27,6 +28,15 @@ LONGEST_WISH = timedelta(hours=24)
 SENDER_RETRY = timedelta(minutes=30)
 
 IN_FLIGHT = (MessageState.DISPATCHING, MessageState.AMBIGUOUS)
+
+
+@runtime_checkable
+class Witness(Protocol):
+    """A provider that can say afterwards whether it took a mail."""
+
+    def evidence(self, message_ids: Sequence[str]) -> Mapping[str, bool]:
+        """Say of each Message-ID, as far as it is certain, whether it was sent."""
+        ...
 
 
 class Verdict(StrEnum):
@@ -66,6 +76,24 @@ def overdue(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> 
     """Count ambiguous messages as sent once their time to be settled is over, so that no contact hangs for ever."""
     if rows:
         settle(connection, [row.id for row in rows], Verdict.SENT, "time: nobody settled it before", now)
+
+
+def by_evidence(database: Database, providers: Mapping[str, Provider], ids: Collection[int], now: datetime) -> int:
+    """Ask the providers that can tell whether ambiguous messages went out, and settle those; return how many."""
+    with database.read() as connection:
+        rows = [row for row in messages.by_ids(connection, ids) if row.state == MessageState.AMBIGUOUS]
+    settled = 0
+    for name in sorted({row.provider for row in rows if row.provider}):
+        provider = providers.get(name)
+        if not isinstance(provider, Witness):
+            continue
+        asked = {row.message_id_header: row.id for row in rows if row.provider == name}
+        known = provider.evidence(list(asked))
+        with database.write() as connection:
+            for verdict in Verdict:
+                found = [asked[key] for key, was_sent in known.items() if was_sent is (verdict is Verdict.SENT)]
+                settled += settle(connection, found, verdict, f"the evidence of {name}", now)
+    return settled
 
 
 def settle(connection: Connection, ids: Collection[int], verdict: Verdict, by: str, now: datetime) -> int:
