@@ -113,7 +113,11 @@ def connect_any(host: str, port: int, deadline: Deadline, connect: Callable[[str
     Raises OSError (TimeoutError among them) of the last one. Looking up the name is bounded by the system's resolver.
     """
     error: OSError = TimeoutError("the deadline is over")
-    addresses = dict.fromkeys(str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise OSError(None, f"{host!r} is not a host name") from None
+    addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
     for address in addresses:
         left = deadline.left()
         if left <= 0:
