@@ -3,8 +3,9 @@
 A file says what it is on its first line: `kind: lifecycle | sequence | fields | mapping`.
 """
 
+from nurture.core.schema.company import PARTS, House, read_house
 from nurture.core.schema.conditions import parse_condition
-from nurture.core.schema.document import Document, parse
+from nurture.core.schema.document import Document, Mark, parse
 from nurture.core.schema.fields import read_fields
 from nurture.core.schema.flaws import Flaw, Flaws, meant
 from nurture.core.schema.lifecycle import look, own_words, read_lifecycle
@@ -15,9 +16,12 @@ from nurture.core.schema.vocabulary import ANYTHING, Vocabulary
 __all__ = [
     "ANYTHING",
     "OWNER",
+    "PARTS",
     "Document",
     "Flaw",
     "Flaws",
+    "House",
+    "Mark",
     "Vocabulary",
     "look",
     "meant",
@@ -25,6 +29,7 @@ __all__ = [
     "parse",
     "parse_condition",
     "read_fields",
+    "read_house",
     "read_lifecycle",
     "read_mapping",
     "read_sequence",

@@ -1,0 +1,93 @@
+"""Mistakes in a lifecycle as a whole: dead ends, stages that nobody enters, thresholds that nobody can reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nurture.core.conditions import Compare, Condition, Op, leaves
+from nurture.core.findings import Texts
+from nurture.core.lifecycle import Lifecycle, Stage
+from nurture.core.program import Program
+from nurture.core.sequence import Sequence
+from nurture.core.words import Role
+from nurture.errors import Problem
+
+_REACHING = (Op.GT, Op.GE, Op.EQ)
+_LOWER = "lower it, or raise a cap"
+
+
+def lifecycle_problems(program: Program, texts: Texts) -> Iterator[Problem]:
+    """Yield the mistakes of the program's lifecycle, and of every condition that asks for too many points."""
+    lifecycle = program.lifecycle
+    for stage in lifecycle.stages:
+        yield from _dead_ends(stage, program, texts)
+    for move in lifecycle.moves:
+        if move.from_stage == move.to_stage:
+            what = f"this move leads from {move.from_stage!r} to itself"
+            yield texts.problem(lifecycle.file, move.line, what, "name another stage")
+    for condition, file, line in _conditions(program):
+        for field, what in _unreachable(condition, lifecycle):
+            yield texts.problem(file, line, what, _LOWER, word=field)
+    for level, condition in lifecycle.levels:
+        for _, what in _unreachable(condition, lifecycle):
+            yield texts.problem(lifecycle.file, 1, f"level {level!r}: {what}", _LOWER, word="levels")
+
+
+def _dead_ends(stage: Stage, program: Program, texts: Texts) -> Iterator[Problem]:
+    """Yield that nobody enters or leaves a stage. People may end in an `out` stage, and be put there by hand."""
+    lifecycle = program.lifecycle
+    if stage.role is Role.OUT:
+        return
+    entered = {move.to_stage for move in lifecycle.moves} | _updated(program) | {lifecycle.start}
+    if stage.name not in entered:
+        what, hint = f"nobody can enter stage {stage.name!r}", f"write a move with `to: {stage.name}`"
+        yield texts.problem(lifecycle.file, stage.line, what, hint, word=stage.name)
+    if len(lifecycle.stages) > 1 and stage.name not in {move.from_stage for move in lifecycle.moves}:
+        what, hint = f"nobody can leave stage {stage.name!r}", f"write a move with `from: {stage.name}`"
+        yield texts.problem(lifecycle.file, stage.line, what, hint, word=stage.name)
+
+
+def _updated(program: Program) -> set[str]:
+    """Return the stages that steps move contacts into."""
+    steps = (step for sequence in program.sequences.values() for step in sequence.steps)
+    return {str(step.params["stage"]) for step in steps if step.params.get("stage")}
+
+
+def _unreachable(condition: Condition, lifecycle: Lifecycle) -> Iterator[tuple[str, str]]:
+    """Yield (field, what is wrong) for every threshold that no score can reach."""
+    most = {"engagement": most_engagement(lifecycle), "fit_points": most_fit(lifecycle)}
+    for leaf in leaves(condition):
+        if not isinstance(leaf, Compare) or leaf.field not in most or leaf.op not in _REACHING:
+            continue
+        limit = most[leaf.field]
+        if isinstance(leaf.value, int | float) and (leaf.value > limit or (leaf.op is Op.GT and leaf.value >= limit)):
+            yield leaf.field, f"`{leaf.field}` never reaches {leaf.value:g}: at most {limit:g} points can be scored"
+
+
+def most_engagement(lifecycle: Lifecycle) -> float:
+    """Return the most points that engagement can have: the sum of the caps."""
+    return sum(category.cap for category in lifecycle.categories) / 100
+
+
+def most_fit(lifecycle: Lifecycle) -> float:
+    """Return the most points that fit can have."""
+    return sum(rule.points for rule in lifecycle.fit.rules if rule.points > 0) / 100
+
+
+def _conditions(program: Program) -> Iterator[tuple[Condition, str, int]]:
+    lifecycle = program.lifecycle
+    for move in lifecycle.moves:
+        if move.when:
+            yield move.when, lifecycle.file, move.line
+    for sequence in program.sequences.values():
+        yield from ((condition, sequence.file, line) for condition, line in _of_sequence(sequence))
+
+
+def _of_sequence(sequence: Sequence) -> Iterator[tuple[Condition, int]]:
+    if sequence.audience.when:
+        yield sequence.audience.when, 1
+    for exit_ in sequence.exits:
+        if exit_.when:
+            yield exit_.when, exit_.line
+    for step in sequence.steps:
+        yield from ((arm.when, step.line) for arm in step.arms if arm.when)

@@ -1,0 +1,115 @@
+"""Reads the working folder into a program: every file is checked, and every mistake is told at once.
+
+`load` reads a folder, `build` its texts, `rebuild` the texts of a program that was applied before: those are trusted to
+be well formed, so that a newer version's stricter lint cannot stop what runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from nurture.core.lifecycle import Lifecycle
+from nurture.core.lint import lint
+from nurture.core.program import FieldSpec, Program
+from nurture.core.schema import ANYTHING, House, look
+from nurture.core.sequence import Sequence
+from nurture.errors import Problem, ProgramError
+from nurture.program.artifact import Artifact
+from nurture.program.folder import HOUSE, read_folder
+from nurture.program.known import template_names
+from nurture.program.reading import Reading, text_hash
+from nurture.program.toml import program_part
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A program with everything that it was made of: texts by path, compiled templates by hash."""
+
+    program: Program
+    files: Mapping[str, str]
+    artifacts: Mapping[str, Artifact]
+
+
+def load(folder: Path) -> Loaded:
+    """Read and check the program in `folder`; raise ProgramError with every mistake."""
+    files, problems = read_folder(folder)
+    return build(files, problems)
+
+
+def build(files: Mapping[str, str], problems: Iterable[Problem] = ()) -> Loaded:
+    """Check the program that consists of `files` (path → text); raise ProgramError with every mistake."""
+    reading = Reading(files, list(problems))
+    house = reading.house()
+    reading.sort_by_kind()
+    fields = reading.fields()
+    lifecycle = reading.lifecycle(house, fields)
+    known = reading.vocabulary(house, fields, lifecycle)
+    sequences = reading.sequences(known)
+    reading.mappings(known)
+    artifacts = reading.templates(sequences)
+    if house is None or lifecycle is None or fields is None:
+        raise ProgramError(_sorted(reading.problems))
+    stored = {**files, HOUSE: program_part(files[HOUSE])}
+    program = _program(stored, house, fields, lifecycle, sequences, artifacts)
+    reading.problems += lint(program, artifacts, template_names(fields, house.company), files)
+    if reading.problems:
+        raise ProgramError(_sorted(reading.problems))
+    return Loaded(program, stored, {artifact.hash: artifact for artifact in artifacts.values()})
+
+
+def rebuild(files: Mapping[str, str], templates: Mapping[str, str], hash_: str) -> Program:
+    """Return the program that was applied with these `files`; `templates` maps names to the hashes stored then."""
+    reading = Reading(files, [])
+    house = reading.house()
+    reading.sort_by_kind()
+    fields = reading.fields()
+    lifecycle = reading.lifecycle(house, None)
+    sequences = reading.sequences(ANYTHING)
+    if house is None or lifecycle is None or reading.problems:
+        raise ProgramError(_sorted(reading.problems))
+    program = _program(files, house, fields or {}, lifecycle, sequences, {})
+    return replace(program, templates=dict(templates), hash=hash_)
+
+
+def _program(
+    files: Mapping[str, str],
+    house: House,
+    fields: Mapping[str, FieldSpec],
+    lifecycle: Lifecycle,
+    sequences: Mapping[str, Sequence],
+    artifacts: Mapping[str, Artifact],
+) -> Program:
+    templates = {name: artifact.hash for name, artifact in artifacts.items()}
+    return Program(
+        hash=_hash(files, templates),
+        lifecycle=replace(lifecycle, memory=max(lifecycle.memory, _look(sequences.values()))),
+        sequences=dict(sequences),
+        fields=dict(fields),
+        senders=dict(house.senders),
+        company=house.company,
+        templates=templates,
+    )
+
+
+def _hash(files: Mapping[str, str], templates: Mapping[str, str]) -> str:
+    manifest = [sorted((path, text_hash(text)) for path, text in files.items()), sorted(templates.items())]
+    return text_hash(json.dumps(manifest))
+
+
+def _look(sequences: Iterable[Sequence]) -> timedelta:
+    """Return how far back the sequences' conditions look."""
+    every = list(sequences)
+    conditions = [
+        *(sequence.audience.when for sequence in every),
+        *(exit_.when for sequence in every for exit_ in sequence.exits),
+        *(arm.when for sequence in every for step in sequence.steps for arm in step.arms),
+    ]
+    return max((look(condition) for condition in conditions if condition), default=timedelta())
+
+
+def _sorted(problems: Iterable[Problem]) -> list[Problem]:
+    return sorted(set(problems), key=lambda each: (each.file, each.line, each.column, each.what))

@@ -1,0 +1,174 @@
+"""One reading of a program's files: each is read by its kind, and the mistakes of all of them are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
+
+from nurture.core.facts import FIELDS
+from nurture.core.lifecycle import Lifecycle
+from nurture.core.program import FieldSpec
+from nurture.core.schema import (
+    ANYTHING,
+    Document,
+    House,
+    Vocabulary,
+    meant,
+    own_words,
+    parse,
+    read_fields,
+    read_house,
+    read_lifecycle,
+    read_mapping,
+    read_sequence,
+)
+from nurture.core.sequence import Sequence
+from nurture.core.words import Voice
+from nurture.errors import Problem, ProgramError
+from nurture.program.artifact import Artifact
+from nurture.program.compile import compile_template, names
+from nurture.program.folder import HOUSE, TEMPLATES
+from nurture.program.toml import parse_toml
+
+KINDS = ("lifecycle", "sequence", "fields", "mapping")
+"""What a file may be, by the `kind:` on its first line."""
+
+_T = TypeVar("_T")
+
+
+def text_hash(text: str) -> str:
+    """Return the hash that names a text (SHA-256, 64 hex digits)."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Reading:
+    """One reading of a program's files, with the mistakes found so far."""
+
+    files: Mapping[str, str]
+    problems: list[Problem]
+    by_kind: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    places: dict[str, str] = field(default_factory=dict)
+
+    def collect(self, read: Callable[[], _T]) -> _T | None:
+        """Return what `read` returns, or keep its mistakes."""
+        try:
+            return read()
+        except ProgramError as error:
+            self.problems += error.problems
+        return None
+
+    def house(self) -> House | None:
+        """Return the program's part of `nurture.toml`."""
+        return self.collect(lambda: read_house(_house_document(self.files)))
+
+    def sort_by_kind(self) -> None:
+        """Find out what every YAML file is."""
+        for path in self.files:
+            if path.endswith((".yaml", ".yml")):
+                document = self.collect(partial(parse, self.files[path], path))
+                kind = self.collect(partial(_kind, document)) if document else None
+                if kind:
+                    self.by_kind[kind].append(path)
+
+    def fields(self) -> dict[str, FieldSpec] | None:
+        """Return the own fields of all files, None when one of them cannot be read."""
+        found: dict[str, FieldSpec] = {}
+        complete = True
+        for path in self.by_kind["fields"]:
+            read = self.collect(partial(read_fields, self.files[path], path))
+            complete = complete and read is not None
+            for name, spec in (read or {}).items():
+                self._once("field", name, path, spec.line)
+                found[name] = spec
+        return found if complete else None
+
+    def lifecycle(self, house: House | None, fields: dict[str, FieldSpec] | None) -> Lifecycle | None:
+        """Return the lifecycle that `nurture.toml` names; all are checked."""
+        known = ANYTHING if fields is None else _fields_known(fields)
+        found: dict[str, Lifecycle] = {}
+        paths = self.by_kind["lifecycle"]
+        for path in paths:
+            read = self.collect(partial(read_lifecycle, self.files[path], path, known))
+            if read:
+                self._once("lifecycle", read.name, path, 1)
+                found[read.name] = replace(read, hash=text_hash(self.files[path]))
+        if house and house.lifecycle not in found and len(found) == len(paths):
+            what = f"there is no lifecycle {house.lifecycle!r}"
+            hint = meant(house.lifecycle, found) if found else "write a file with `kind: lifecycle` under sequences/"
+            self.problems.append(_house_document(self.files).problem(("lifecycle",), what, hint))
+        return found.get(house.lifecycle) if house else None
+
+    def vocabulary(
+        self, house: House | None, fields: dict[str, FieldSpec] | None, lifecycle: Lifecycle | None
+    ) -> Vocabulary:
+        """Return the names that sequences may use; what could not be read is not checked."""
+        known = Vocabulary() if fields is None else _fields_known(fields)
+        if lifecycle:
+            known = own_words(parse(self.files[lifecycle.file], lifecycle.file), known)
+            contents = [stage.content for stage in lifecycle.stages if stage.voice is not Voice.SILENT]
+            known = replace(known, contents=frozenset().union(*contents) if all(contents) else None)
+        if house:
+            known = replace(known, senders={name: sender.voice for name, sender in house.senders.items()})
+        return replace(known, templates=names(self._templates()))
+
+    def sequences(self, known: Vocabulary) -> dict[str, Sequence]:
+        """Return the sequences that can be read, by name."""
+        found: dict[str, Sequence] = {}
+        for path in self.by_kind["sequence"]:
+            read = self.collect(partial(read_sequence, self.files[path], path, known))
+            if read and self._once("sequence", read.name, path, 1):
+                found[read.name] = read
+        return found
+
+    def mappings(self, known: Vocabulary) -> None:
+        """Check the mappings; imports read them when they are asked to."""
+        for path in self.by_kind["mapping"]:
+            self.collect(partial(read_mapping, self.files[path], path, known))
+
+    def templates(self, sequences: Mapping[str, Sequence]) -> dict[str, Artifact]:
+        """Return the templates that can be compiled, by name, each in the voice of the sequence that uses it."""
+        sources = self._templates()
+        voices = {step.template: each.voice for each in sequences.values() for step in each.steps if step.template}
+        found: dict[str, Artifact] = {}
+        for name in names(sources):
+            made = self.collect(partial(compile_template, name, sources, voices.get(name)))
+            if made:
+                found[name] = made
+        return found
+
+    def _templates(self) -> dict[str, str]:
+        return {path: text for path, text in self.files.items() if path.startswith(TEMPLATES)}
+
+    def _once(self, noun: str, name: str, path: str, line: int) -> bool:
+        """Keep it as a mistake when another file has a thing of that name already."""
+        first = self.places.setdefault(f"{noun} {name}", path)
+        if first == path:
+            return True
+        document = parse(self.files[path], path)
+        way = ("fields", name) if noun == "field" else ("name",)
+        point = document.key_problem if noun == "field" else document.problem
+        self.problems.append(point(way, f"{noun} {name!r} stands in {first} too", "give one of them another name"))
+        return False
+
+
+def _kind(document: Document) -> str:
+    value = document.value.get("kind") if isinstance(document.value, dict) else None
+    if value is None:
+        what = "this file does not say what it is"
+        hint = f"begin it with `kind: …` ({', '.join(KINDS)})"
+        raise ProgramError([Problem(document.file, 1, 1, what, hint)])
+    if value not in KINDS:
+        raise ProgramError([document.problem(("kind",), f"unknown kind {value!r}", meant(str(value), KINDS))])
+    return str(value)
+
+
+def _house_document(files: Mapping[str, str]) -> Document:
+    return parse_toml(files.get(HOUSE, ""), HOUSE)
+
+
+def _fields_known(fields: Mapping[str, FieldSpec]) -> Vocabulary:
+    return Vocabulary().with_fields({name: info.type for name, info in FIELDS.items()}, fields)
