@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection
 
 from nurture.core.words import EnrollmentState, MessageState, Voice
 from nurture.db import tables
@@ -16,7 +16,7 @@ NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 def insert(connection: Connection, model: type[tables.Base], **values: Any) -> int:
     """Insert one row and return its id."""
-    table: Table = model.__table__  # type: ignore[assignment]
+    table = model.__table__
     return int(connection.execute(table.insert().values(values).returning(table.c.id)).scalar_one())
 
 

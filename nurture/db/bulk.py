@@ -314,4 +314,4 @@ def _run(connection: Connection, statement: Any, document: str, returns: bool) -
 
 
 def _table(table: AnyTable) -> Table:
-    return table if isinstance(table, Table) else cast("Table", table.__table__)
+    return table if isinstance(table, Table) else table.__table__
