@@ -162,18 +162,19 @@ def _openings_from(
                 yield start, end
 
 
-def _openings(window: Window, day: date, zone: str, holidays: frozenset[date]) -> list[tuple[datetime, datetime]]:
+@lru_cache(maxsize=4096)
+def _openings(window: Window, day: date, zone: str, holidays: frozenset[date]) -> tuple[tuple[datetime, datetime], ...]:
     """Return when the window is open on a local date: at most one opening, two where the clock goes back within it."""
     if day.weekday() not in window.days or day in holidays:
-        return []
+        return ()
     start = _moment(day, window.opens, zone)
     end = _moment_or_after(day if window.closes > window.opens else day + _DAY, window.closes, zone)
     if start is None or start >= end:
-        return []
+        return ()
     again = datetime.combine(day, window.opens, ZoneInfo(zone)).replace(fold=1).astimezone(UTC)
     if not start < again < end or window.opens == window.closes:
-        return [(start, end)]
-    return [(start, _clock_change(start, again, zone)), (again, end)]
+        return ((start, end),)
+    return (start, _clock_change(start, again, zone)), (again, end)
 
 
 def _moment_or_after(day: date, wall: time, zone: str) -> datetime:

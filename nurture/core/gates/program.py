@@ -17,9 +17,7 @@ def check(due: Due, now: datetime) -> Finding:
     It is asked again spread over half an hour, so that switching on again is no burst.
     """
     inputs = {"sending_paused": due.sending_paused, "sequence_live": due.sequence_live}
-    until = now + AGAIN + jitter(due.seed, SPREAD)
-    if due.sending_paused:
-        return Finding(Hold(f"sending is paused: {due.sending_paused}", until), inputs)
-    if not due.sequence_live:
-        return Finding(Hold("the sequence is paused", until), inputs)
-    return Finding(None, inputs)
+    if due.sending_paused is None and due.sequence_live:
+        return Finding(None, inputs)
+    reason = "the sequence is paused" if due.sending_paused is None else f"sending is paused: {due.sending_paused}"
+    return Finding(Hold(reason, now + AGAIN + jitter(due.seed, SPREAD)), inputs)
