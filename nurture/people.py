@@ -1,21 +1,40 @@
-"""What is wished about people, carried through the one door: a suppressed address is felt by running sequences."""
+"""What is wished about people and who writes to them: suppressed addresses (felt by running sequences), and reps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from zoneinfo import available_timezones
 
 from sqlalchemy import Connection
 
 from nurture import intake
-from nurture.core.model import ContactId, Event
+from nurture.core.model import ContactId, Event, RepId
 from nurture.core.program import Program
 from nurture.core.words import Scope
-from nurture.db import suppressions
+from nurture.db import people, suppressions
 from nurture.db.suppressions import Wish
+from nurture.errors import UsageError
+from nurture.mail.address import clean_header, normalize
+from nurture.mail.keys import KeyRing
 
 _KINDS = {"hard_bounce": "bounced", "complained": "complained"}
 """Reasons that are events of their own; every other one is an `unsubscribed`."""
+
+
+def suppress_address(
+    connection: Connection,
+    program: Program,
+    ring: KeyRing,
+    email: str,
+    scope: Scope,
+    reason: str,
+    actor: str,
+    now: datetime,
+) -> bool:
+    """Suppress one address, whoever has it; return whether that is new. Raises UsageError when it is no address."""
+    page = list(suppressions.wishes(ring, _normalized(email), scope, reason))
+    return bool(suppress(connection, program, page, "by hand", actor, now))
 
 
 def suppress(
@@ -33,6 +52,59 @@ def suppressed(connection: Connection, added: Sequence[Wish], now: datetime) -> 
     return [_event(wish, contacts[wish.address_hash], now) for wish in added if wish.address_hash in contacts]
 
 
+def add_rep(
+    connection: Connection,
+    name: str,
+    email: str,
+    provider: str,
+    now: datetime,
+    *,
+    title: str | None = None,
+    signature: str | None = None,
+    time_zone: str | None = None,
+    calendar_link: str | None = None,
+    daily_capacity: int | None = None,
+) -> tuple[RepId, bool]:
+    """Add a rep and their personal sender, or change what is given of one that is known; return the id and whether new.
+
+    Raises UsageError when the address, the name or the zone is not right.
+    """
+    key = _normalized(email)
+    if time_zone is not None and time_zone not in available_timezones():
+        raise UsageError(f"there is no time zone {time_zone!r}; write it like Europe/Berlin")
+    given = {
+        "name": _cleaned(name),
+        "title": title,
+        "signature": signature,
+        "time_zone": time_zone,
+        "calendar_link": calendar_link,
+        "daily_capacity": daily_capacity,
+    }
+    known = people.rep_row(connection, key)
+    if known is None:
+        return people.add_rep(connection, {**given, "email": key}, provider, now), True
+    people.update_rep(connection, known.id, {field: value for field, value in given.items() if value is not None})
+    return RepId(known.id), False
+
+
+def list_reps(connection: Connection) -> list[dict[str, object]]:
+    """Return every rep as a plain row, with how many contacts they own."""
+    owned = people.contacts_owned(connection)
+    return [
+        {
+            "name": rep.name,
+            "email": rep.email,
+            "title": rep.title,
+            "time_zone": rep.time_zone,
+            "calendar_link": rep.calendar_link,
+            "daily_capacity": rep.daily_capacity,
+            "active": rep.active,
+            "contacts": owned.get(rep.id, 0),
+        }
+        for rep in people.reps(connection)
+    ]
+
+
 def _event(wish: Wish, contact_id: ContactId, now: datetime) -> Event:
     kind = _KINDS.get(wish.reason, "unsubscribed") if wish.scope is Scope.ALL else "unsubscribed"
     data: dict[str, object] = {"scope": wish.scope.value, "reason": wish.reason}
@@ -40,3 +112,17 @@ def _event(wish: Wish, contact_id: ContactId, now: datetime) -> Event:
         data["permanent"] = True
     key = f"{wish.scope.value}:{wish.address_hash}"
     return Event(kind, now, "suppression", key, contact_id, data=data)
+
+
+def _normalized(email: str) -> str:
+    try:
+        return normalize(email)
+    except ValueError as error:
+        raise UsageError(f"{email!r} is no address: {error}") from None
+
+
+def _cleaned(name: str) -> str:
+    try:
+        return clean_header(name)
+    except ValueError as error:
+        raise UsageError(f"the name {name!r} cannot stand in a mail: {error}") from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,7 @@ _MAGIC = (
     (b"GIF8", "a picture"),
 )
 
+_WESTERN = ("cp1252", "latin_1", "iso8859_15")
 _TYPOGRAPHY = "‘’“”„–—…•·§°©®™€«»´\xa0"
 
 _MARKUP = (("<!doctype html", "an HTML page"), ("<html", "an HTML page"), ("<?xml", "an XML document"))
@@ -104,20 +106,25 @@ class _Utf8:
 
 
 def _best_guess(lines: bytes) -> str:
-    matches = charset_normalizer.from_bytes(lines)
-    best = matches.best()
-    return "cp1252" if best is None or _reads_western(lines) else best.encoding
+    if _reads_western(lines):
+        return "cp1252"
+    matches = [match for match in charset_normalizer.from_bytes(lines) if match.encoding not in _WESTERN]
+    if not matches:
+        return "cp1252"
+    # Of tables that read about equally well, what Windows writes is the likely one.
+    likely = [match.encoding for match in matches if match.chaos <= matches[0].chaos + 0.01]
+    return next((encoding for encoding in likely if encoding.startswith("cp125")), likely[0])
 
 
 def _reads_western(lines: bytes) -> bool:
-    # Short samples fit many single-byte tables. In the wrong one letters turn into signs (`Łódź` becomes `£ódŸ`).
-    # Words of nothing but accented letters are another script (`Èâàí` is `Иван`).
+    # Short samples fit many single-byte tables. In the wrong one letters turn into signs (`Łódź` becomes `£ódŸ`),
+    # and words of another script into words of nothing but accented letters (`Иван` becomes `Èâàí`).
     text = lines.decode("cp1252", "replace")
-    strange = [character for character in text if character > "\x7f"]
-    signs = sum(not character.isalpha() for character in strange if character not in _TYPOGRAPHY)
-    letters = sum(character.isalpha() for character in text)
-    foreign = sum(character.isalpha() for character in strange)
-    return signs <= len(strange) / 10 and foreign < letters / 2
+    strange = [character for character in text if character > "\x7f" and character not in _TYPOGRAPHY]
+    signs = sum(not character.isalpha() for character in strange)
+    accented = [word for word in re.findall(r"[^\W\d_]+", text) if not word.isascii()]
+    foreign = sum(len(word) > 2 and all(letter > "\x7f" for letter in word) for word in accented)
+    return signs <= len(strange) / 10 and foreign <= len(accented) / 3
 
 
 def _by_sample(path: Path, sample: bytes) -> str | None:

@@ -6,12 +6,12 @@ Memory is constant: a row at a time.
 from __future__ import annotations
 
 import csv
-import io
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import TextIO
 
 from nurture.errors import ImportFailed
 from nurture.importing.encoding import Surveyed, survey
@@ -49,11 +49,10 @@ class Table:
 
     def rows(self, on_bytes: Callable[[int], None] | None = None) -> Iterator[RawRow]:
         """Yield every row below the header, blank lines left out; `on_bytes` hears how far the file is read."""
-        with self.path.open("rb") as raw:
-            lines = _lines(raw, self.surveyed.encoding)
-            for count, row in enumerate(_parse(lines, self.delimiter)):
+        with _opened(self.path, self.surveyed.encoding) as text:
+            for count, row in enumerate(_parse(_lines(text), self.delimiter)):
                 if on_bytes is not None and count % 1000 == 0:
-                    on_bytes(raw.tell())
+                    on_bytes(text.buffer.tell())
                 if row.line > self.header_line and (row.fault or any(row.cells)):
                     yield _checked(row, len(self.columns))
             if on_bytes is not None:
@@ -75,8 +74,12 @@ def open_table(path: Path, encoding: str | None = None, delimiter: str | None = 
     return Table(path, surveyed, delimiter, _unique(header), line)
 
 
-def _lines(raw: BinaryIO, encoding: str) -> Iterator[str]:
-    text = io.TextIOWrapper(raw, encoding, errors="surrogateescape", newline="")
+def _opened(path: Path, encoding: str) -> TextIO:
+    # Bytes that are not in the encoding are kept as surrogates, so that they cost their row and not the file.
+    return path.open(encoding=encoding, errors="surrogateescape", newline="")
+
+
+def _lines(text: TextIO) -> Iterator[str]:
     for line in text:
         yield line.replace("\0", "") if "\0" in line else line
 
@@ -123,13 +126,8 @@ def _encodable(cells: list[str]) -> bool:
 
 
 def _sample(path: Path, encoding: str) -> list[str]:
-    with path.open("rb") as raw:
-        lines: list[str] = []
-        for line in _lines(raw, encoding):
-            lines.append(line.lstrip("\ufeff"))
-            if len(lines) == _SAMPLE_LINES:
-                break
-        return lines
+    with _opened(path, encoding) as text:
+        return [line.lstrip("\ufeff") for line in islice(_lines(text), _SAMPLE_LINES)]
 
 
 def _delimiter(sample: list[str]) -> str:

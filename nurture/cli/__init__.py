@@ -1,0 +1,73 @@
+"""The command line: one file per noun. A command parses, calls one shell function and prints; it decides nothing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import nurture
+from nurture.cli import contacts, db, events, init, reps, suppressions
+from nurture.errors import NurtureError
+
+
+class _Commands(TyperGroup):
+    """Tells what went wrong on purpose in one line; everything unexpected keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except NurtureError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(error.exit_code) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    name="nurture",
+    help="Outreach sequences and lead nurturing from your own server. Begin with `nurture init my-company`.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+app.command("init")(init.init)
+app.add_typer(contacts.app, name="contacts")
+app.add_typer(reps.app, name="reps")
+app.add_typer(events.app, name="events")
+app.add_typer(suppressions.app, name="suppressions")
+app.add_typer(db.app, name="db")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"nurture {nurture.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _globals(
+    ctx: typer.Context,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--folder",
+            "-C",
+            envvar="NURTURE_FOLDER",
+            help="The working folder. By default the nearest one above with a nurture.toml.",
+        ),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    ctx.obj = folder
+
+
+def main() -> None:
+    """Run `nurture` with the arguments of this process."""
+    app()

@@ -1,0 +1,154 @@
+"""`nurture init`: a working folder with the shipped program, its keys and its database."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import nurture
+from nurture.cli.db import ready_database
+from nurture.cli.output import JsonOption, print_json, say
+from nurture.errors import UsageError
+from nurture.mail.keys import MIN_KEY_BYTES, KeyRing, format_keys
+from nurture.settings import FILE, load_settings
+
+_IGNORED = """\
+.nurture/
+outbox/
+*.db
+*.db-shm
+*.db-wal
+"""
+
+_SETTINGS = """\
+# Who writes, from which addresses, through which provider. Passwords and tokens do not stand here:
+# they come from the environment.
+lifecycle = "{lifecycle}"
+
+[company]
+name = "Example Company"
+postal_address = "1 Example Street, 12345 Example City"
+time_zone = "UTC"
+# country = "DE"
+# website = "https://www.example.com"
+
+[database]
+url = "sqlite:///nurture.db"      # or postgresql://user@host/name; NURTURE_DATABASE_URL wins
+
+[web]
+public_url = ""                   # the https address of `nurture serve`: unsubscribe links need it
+
+[senders.newsletter]
+voice = "marketing"
+address = "news@example.com"
+display_name = "Example Company"
+provider = "outbox"
+
+[reps]
+provider = "outbox"               # through which the reps' mail goes out
+
+[providers.outbox]
+directory = "outbox"              # writes .eml files; nothing leaves this machine
+"""
+
+
+@dataclass(slots=True)
+class _Written:
+    folder: Path
+    made: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+    def file(self, name: str, content: bytes, mode: int = 0o644) -> None:
+        """Write a file that is not there yet; keep one that is."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        except FileExistsError:
+            self.kept.append(name)
+            return
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        self.made.append(name)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="The folder to make, or to complete.", metavar="DIR")],
+    definitions: Annotated[
+        str, typer.Option(help="Which lifecycle to begin with; its file is sequences/lifecycle.yaml.")
+    ] = "scored",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a working folder: settings, sequences, templates, keys and an empty database. Nothing is overwritten.
+
+    Example: `nurture init my-company`
+    """
+    shipped = _shipped(definitions)
+    written = _Written(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(written, shipped, definitions)
+    except OSError as error:
+        raise UsageError(f"{error.filename or folder} cannot be written: {error.strerror or error}") from None
+    settings = load_settings(folder, os.environ)
+    ready_database(settings)
+    if as_json:
+        print_json({"folder": folder, "made": written.made, "kept": written.kept})
+        return
+    say(
+        f"{folder}: {len(written.made)} files made"
+        + (f", {len(written.kept)} kept as they were" if written.kept else "")
+    )
+    for name in written.kept:
+        say(f"  kept {name}")
+    say()
+    say("Next:")
+    say(f"  cd {folder}")
+    say(f"  edit {FILE}       who writes, from which addresses")
+    say("  nurture lint            is everything in order?")
+    say("  nurture apply           make it live")
+    say("  nurture contacts import leads.csv")
+
+
+def _write(written: _Written, shipped: _Shipped, definitions: str) -> None:
+    written.file(FILE, _SETTINGS.format(lifecycle=definitions).encode())
+    written.file("fields.yaml", shipped.fields.read_bytes())
+    written.file("sequences/lifecycle.yaml", shipped.lifecycle.read_bytes())
+    for part in ("leads", "prospects", "customers"):
+        _copy(written, shipped.sequences / part, f"sequences/{part}")
+    _copy(written, shipped.templates, "templates")
+    written.file(".gitignore", _IGNORED.encode())
+    keys = KeyRing((("k1", secrets.token_bytes(MIN_KEY_BYTES)),))
+    written.file(".nurture/keys", format_keys(keys).encode(), 0o600)
+
+
+def _copy(written: _Written, source: Path, target: str) -> None:
+    for path in sorted(source.rglob("*")):
+        if path.is_file() and not path.name.startswith("."):
+            written.file(f"{target}/{path.relative_to(source).as_posix()}", path.read_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class _Shipped:
+    sequences: Path
+    templates: Path
+    lifecycle: Path
+    fields: Path
+
+
+def _shipped(definitions: str) -> _Shipped:
+    package = Path(nurture.__file__).parent
+    root = package / "_shipped" if (package / "_shipped").is_dir() else package.parent
+    sequences = root / "sequences"
+    packs = sorted(path.stem for path in (sequences / "lifecycles").glob("*.yaml"))
+    if definitions not in packs:
+        raise UsageError(f"there are no definitions {definitions!r}; there are: {', '.join(packs)}")
+    fields = next((path for path in (root / "fields.yaml", sequences / "fields.yaml") if path.is_file()), None)
+    if fields is None:
+        raise UsageError(f"this installation of nurture lacks fields.yaml ({root}); install it again")
+    return _Shipped(sequences, root / "templates", sequences / "lifecycles" / f"{definitions}.yaml", fields)
