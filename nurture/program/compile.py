@@ -15,9 +15,9 @@ import jinja2
 from nurture.core.words import Voice
 from nurture.errors import Problem, ProgramError
 from nurture.program.artifact import Artifact, content_hash
-from nurture.program.grammar import did_you_mean, parse, violations
+from nurture.program.grammar import did_you_mean, violations
 from nurture.program.markup import from_html, from_mjml
-from nurture.program.sandbox import prepare
+from nurture.program.sandbox import parse, prepare
 from nurture.program.sources import FOLDER, Merged, Sources
 from nurture.program.variables import required, variables
 
@@ -112,7 +112,11 @@ def _html_part(path: str, files: Sources) -> _Part:
 
 
 def _check_grammar(merged: Merged) -> None:
-    found = list(violations(parse(merged.text)))
+    try:
+        found = list(violations(parse(merged.text)))
+    except (jinja2.TemplateSyntaxError, RecursionError) as error:
+        what = f"this template cannot be read: {error}"
+        raise ProgramError([merged.place(0).problem(what, "make it simpler")]) from None
     if found:
         raise ProgramError([merged.find(each.word, each.line).problem(each.what, each.hint) for each in found])
 

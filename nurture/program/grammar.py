@@ -40,17 +40,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 def check_syntax(file: str, text: str) -> None:
     """Raise ProgramError where `text` is not Jinja at all."""
     try:
-        parse(text)
+        _PARSER.parse(text)
     except jinja2.TemplateSyntaxError as error:
         what = f"this is not valid template syntax: {error.message}"
         raise ProgramError([Problem(file, error.lineno, _first_tag(text, error.lineno), what)]) from None
     except RecursionError:
         raise ProgramError([Problem(file, 1, 1, "this is nested too deeply", "make it simpler")]) from None
-
-
-def parse(source: str) -> nodes.Template:
-    """Return the syntax tree of a template; raises jinja2.TemplateSyntaxError."""
-    return _PARSER.parse(source)
 
 
 def violations(tree: nodes.Template) -> Iterator[Violation]:
@@ -61,7 +56,7 @@ def violations(tree: nodes.Template) -> Iterator[Violation]:
             yield Violation(node.lineno or 1, *found)
 
 
-_PARSER = jinja2.Environment(autoescape=True)  # parses only, never renders
+_PARSER = jinja2.Environment(autoescape=True)  # parses only: it would fold constants without a limit
 _Finding = tuple[str, str, str | None] | None
 
 

@@ -74,7 +74,7 @@ _ELEMENT = re.compile(
     r"""<(?P<close>/?)(?P<name>[A-Za-z][\w:-]*)(?P<attributes>(?:"[^"]*"|'[^']*'|[^'"<>])*?)(?P<empty>/?)>"""
 )
 _UNQUOTED = re.compile(r"""[\w:-]+\s*=\s*(?=[^\s"'])""")
-_STYLE = re.compile(r"<style[^>]*>.*?</style>", re.DOTALL | re.IGNORECASE)
+_STYLE = re.compile(r"<(?:mj-)?style\b[^>]*>.*?</(?:mj-)?style>", re.DOTALL | re.IGNORECASE)
 
 
 def _shield(text: str) -> tuple[str, dict[str, tuple[str, int]]]:
@@ -106,26 +106,34 @@ def _inside_tag(text: str, before: bool) -> bool:
 
 def _unshield(html: str, tokens: Mapping[str, tuple[str, int]], source: Merged) -> str:
     lost = [token for token in tokens if token not in html]
-    styled = [token[0] for style in _STYLE.finditer(html) for token in _TOKEN.finditer(style[0])]
-    problems = [_at(source, tokens[token], "stands where MJML drops it") for token in lost]
-    problems += [_at(source, tokens[token], "cannot stand in a style sheet") for token in styled]
-    if problems:
-        raise ProgramError(problems)
+    if lost:
+        raise ProgramError([_at(source, *tokens[token], "stands where it is dropped") for token in lost])
     html = re.sub(r"<!--(jinja\d+kept)-->", r"\1", html)
     return _TOKEN.sub(lambda token: tokens[token[0]][0], html)
 
 
-def _at(source: Merged, tag: tuple[str, int], what: str) -> Problem:
-    return source.place(tag[1]).problem(f"{tag[0]} {what}", "put it into the text of the mail")
+def _at(source: Merged, tag: str, offset: int, what: str) -> Problem:
+    return source.place(offset).problem(f"{tag} {what}", "put it into the text of the mail")
 
 
 def _check(source: Merged, *, mjml: bool) -> None:
-    blank = _SHIELDED.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), source.text)
-    problems = list(_element_problems(source, blank, mjml=mjml))
+    blank = _SHIELDED.sub(_blank, source.text)
+    problems = [*_style_problems(source), *_element_problems(source, blank, mjml=mjml)]
     if mjml and not problems:
         problems = list(_stray(source, blank))
     if problems:
         raise ProgramError(problems)
+
+
+def _blank(found: re.Match[str]) -> str:
+    """Keep the length and the lines; a value stays a word, so that its missing quotes show."""
+    return re.sub(r"[^\n]", "x" if found[0].startswith("{{") else " ", found[0])
+
+
+def _style_problems(source: Merged) -> Iterator[Problem]:
+    for style in _STYLE.finditer(source.text):
+        for tag in re.finditer(_JINJA, style[0], re.DOTALL):
+            yield _at(source, tag[0], style.start() + tag.start(), "cannot stand in a style sheet")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-_URL = re.compile(r"https?://[^\s<>\"]+")
+_URL = re.compile(r"https?://[^\s<>\"]{1,2000}")
 _TRAILING = ".,;:!?'*"
 
 

@@ -36,6 +36,14 @@ def prepare(source: str, *, html: bool) -> jinja2.Template:
     return environment.from_string(_Charge().visit(tree))
 
 
+def parse(source: str) -> nodes.Template:
+    """Return the syntax tree of merged source. What is later made of it keeps to the limits of rendering.
+
+    Raises jinja2.TemplateSyntaxError or RecursionError.
+    """
+    return _TEXT.parse(source)
+
+
 class _Environment(ImmutableSandboxedEnvironment):
     """Flat values only: no calls, no attributes, and operators that know how large their result may be."""
 

@@ -82,7 +82,7 @@ class Sources:
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         """Index `texts`; keep the paths as given for messages."""
-        self._texts = {path.removeprefix(FOLDER): text.replace("\r\n", "\n") for path, text in texts.items()}
+        self._texts = {path.removeprefix(FOLDER): _plain_lines(text) for path, text in texts.items()}
         self._parsed: dict[str, _File] = {}
 
     def __contains__(self, path: str) -> bool:
@@ -193,6 +193,11 @@ class _Expansion:
 _TAG = re.compile(r"\{#.*?#\}|\{\{.*?\}\}|\{%[-+]?\s*(?P<word>\w*)\s*(?P<rest>.*?)\s*[-+]?%\}", re.DOTALL)
 _PATH = re.compile(r"""(['"])([^'"]+)\1""")
 _NAME = re.compile(r"[A-Za-z]\w*")
+
+
+def _plain_lines(text: str) -> str:
+    """Undo what Windows editors do: a byte order mark, carriage returns."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n")
 
 
 def _parse(path: str, text: str) -> _File:
