@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo
 
 from nurture.core.mapping import (
     ACCOUNT_TARGETS,
@@ -89,8 +89,8 @@ def _words(value: object) -> object:
     return frozenset(each if isinstance(each, str) else shown(each) for each in values)
 
 
-_Words = Annotated[frozenset[str], BeforeValidator(_words)]
-_Expression = Annotated[Expression, BeforeValidator(_expression)]
+_Words = Annotated[frozenset[str], PlainValidator(_words)]
+_Expression = Annotated[Expression, PlainValidator(_expression)]
 
 
 class GivenShape(Shape):

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo, model_validator
 
 from nurture.core.schema.conditions import parse_condition
 from nurture.core.schema.document import Document, Path, parse
@@ -218,11 +218,11 @@ class SequenceShape(Shape):
     description: str = ""
     voice: Annotated[Voice, BeforeValidator(_voice)]
     audience: AudienceShape = AudienceShape()
-    enroll_when: list[Annotated[tuple[str, dict[str, Any]], BeforeValidator(_trigger_item)]] = Field(
+    enroll_when: list[Annotated[tuple[str, dict[str, Any]], PlainValidator(_trigger_item)]] = Field(
         default_factory=list
     )
-    exit_when: list[Annotated[Exit, BeforeValidator(_exit_item)]] | None = None
-    reentry: Annotated[tuple[Reentry, Span | None], BeforeValidator(_reentry)] = (Reentry.ONCE, None)
+    exit_when: list[Annotated[Any, PlainValidator(_exit_item)]] | None = None
+    reentry: Annotated[tuple[Reentry, Span | None], PlainValidator(_reentry)] = (Reentry.ONCE, None)
     priority: Annotated[int, Field(ge=0, le=100)] = 50
     sender: Text | None = None
     window: WindowField = Window()

@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     ModelWrapValidatorHandler,
+    PlainValidator,
     ValidationError,
     ValidationInfo,
     model_validator,
@@ -174,11 +175,11 @@ def known_name(
 
 Name = Annotated[str, BeforeValidator(_name)]
 Text = Annotated[str, BeforeValidator(_text)]
-Length = Annotated[Span, BeforeValidator(_length)]
-Elapsed = Annotated[Span, BeforeValidator(_length), AfterValidator(_elapsed)]
-Clock = Annotated[time, BeforeValidator(_clock)]
+Length = Annotated[Span, PlainValidator(_length)]
+Elapsed = Annotated[Span, PlainValidator(_length), AfterValidator(_elapsed)]
+Clock = Annotated[time, PlainValidator(_clock)]
 Points = Annotated[int, BeforeValidator(points)]
-When = Annotated[Condition, BeforeValidator(_condition)]
+When = Annotated[Condition, PlainValidator(_condition)]
 StageName = Annotated[str, BeforeValidator(_text), AfterValidator(known_name("stage", lambda known: known.stages))]
 EventName = Annotated[str, BeforeValidator(_text), AfterValidator(known_name("event", lambda known: known.events))]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo
 
 from nurture.core.conditions import Op
 from nurture.core.schema.comparisons import check_field, compare
@@ -279,7 +279,7 @@ def _step(value: object, info: ValidationInfo) -> object:
     raise Flaws([Flaw(f"unknown kind of step `{strange}`", meant(strange, SHAPES), (strange,), at_key=True)])
 
 
-AnyStep = Annotated[Steps, BeforeValidator(_step)]
+AnyStep = Annotated[Steps, PlainValidator(_step)]
 
 
 def walk(steps: list[Steps], way: Path) -> Iterator[tuple[Steps, Path]]:

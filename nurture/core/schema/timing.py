@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import time
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo
 
 from nurture.core.schema.flaws import Flaw, Flaws, flawed, meant
 from nurture.core.schema.shapes import Clock, Elapsed, Length, Shape, shown, weekday
@@ -108,8 +108,8 @@ def _moment(text: str) -> time:
 class WindowShape(Shape):
     """A window; what is left out is as in the usual one (weekdays, 09:00-17:00, spread over 30 minutes)."""
 
-    days: Annotated[frozenset[int], BeforeValidator(_days)] = frozenset({0, 1, 2, 3, 4})
-    hours: Annotated[tuple[time, time], BeforeValidator(_hours)] = (time(9), time(17))
+    days: Annotated[frozenset[int], PlainValidator(_days)] = frozenset({0, 1, 2, 3, 4})
+    hours: Annotated[tuple[time, time], PlainValidator(_hours)] = (time(9), time(17))
     spread: Elapsed | None = None
 
 
@@ -150,7 +150,7 @@ def _late(value: object, info: ValidationInfo) -> tuple[LatePolicy, Span | None]
     return policy, None if length is None else _length(length)
 
 
-DelayField = Annotated[Delay, BeforeValidator(_delay)]
-WaitField = Annotated[Delay, BeforeValidator(_wait)]
-WindowField = Annotated[Window, BeforeValidator(_window)]
-LateField = Annotated[tuple[LatePolicy, Span | None], BeforeValidator(_late)]
+DelayField = Annotated[Delay, PlainValidator(_delay)]
+WaitField = Annotated[Delay, PlainValidator(_wait)]
+WindowField = Annotated[Window, PlainValidator(_window)]
+LateField = Annotated[tuple[LatePolicy, Span | None], PlainValidator(_late)]
