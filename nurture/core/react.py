@@ -48,6 +48,9 @@ ANSWER_WITHIN = Span(1, Unit.BUSINESS_DAYS)
 _TOUCHES = 5
 _VOIDING = {"replied": "replied", "owner_changed": "owner changed", "rep_wrote": "rep wrote by hand"}
 
+_OTHER_VOICE = {Voice.MARKETING: Voice.PERSONAL, Voice.PERSONAL: Voice.MARKETING, Voice.SILENT: None}
+"""What may no longer be sent in a stage of a voice; None is every voice."""
+
 Versions = Mapping[VersionId, sequences.Sequence]
 
 
@@ -213,11 +216,8 @@ def _cancellations(
     for wish in suppressing:
         yield CancelMessages(None if wish.scope is Scope.ALL else Voice(wish.scope.value), wish.reason)
     old, new = lifecycle.stage(before.contact.stage), lifecycle.stage(after.contact.stage)
-    if old.voice is new.voice:
-        return
-    for voice in (Voice.MARKETING, Voice.PERSONAL):
-        if voice is not new.voice:
-            yield CancelMessages(voice, f"stage {new.name} has the {new.voice} voice")
+    if old.voice is not new.voice:
+        yield CancelMessages(_OTHER_VOICE[new.voice], f"stage {new.name} has the {new.voice} voice")
 
 
 def _voids(fresh: Sequence[Event]) -> Iterator[VoidApprovals]:
