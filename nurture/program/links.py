@@ -16,6 +16,8 @@ from nurture.mail.keys import KeyRing
 
 UNSUBSCRIBE_PATH = "/u/"
 """Where the unsubscribe pages stand under the public URL."""
+LOCAL_URL = "http://localhost:8000"
+"""Where they stand without a public URL: in mail that only goes to the outbox, beside `nurture serve`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,11 @@ class UnsubscribeToken:
 def unsubscribe_url(public_url: str, ring: KeyRing, contact_id: ContactId, address_hash: str, scope: Scope) -> str:
     """Return the link that stops mail of `scope` to that address.
 
-    Raises ValueError without a public URL, or for a hash that is not `<key id>:<hex>`.
+    Without a public URL it leads to this machine; real providers are held back then (the unsubscribe gate). Raises
+    ValueError for a hash that is not `<key id>:<hex>`.
     """
-    if not public_url:
-        raise ValueError("there is no public URL for unsubscribe links: set public_url under [web] in nurture.toml")
-    return f"{public_url.rstrip('/')}{UNSUBSCRIBE_PATH}{_write(ring, contact_id, address_hash, scope)}"
+    base = (public_url or LOCAL_URL).rstrip("/")
+    return f"{base}{UNSUBSCRIBE_PATH}{_write(ring, contact_id, address_hash, scope)}"
 
 
 def read_unsubscribe(token: str, ring: KeyRing) -> UnsubscribeToken | None:
@@ -59,6 +61,8 @@ _SCOPES = {letter: scope for scope, letter in _LETTERS.items()}
 def _write(ring: KeyRing, contact_id: ContactId, address_hash: str, scope: Scope) -> str:
     """Join version, scope, contact (8 bytes), key id (with its length) and hash, and sign them."""
     key_id, _, digest = address_hash.partition(":")
+    if not key_id or not digest:
+        raise ValueError("an address hash reads `<key id>:<hex>`")
     name = key_id.encode("ascii")
     payload = bytes((_VERSION,)) + _LETTERS[scope] + contact_id.to_bytes(8, "big")
     payload += bytes((len(name),)) + name + bytes.fromhex(digest)

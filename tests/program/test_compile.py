@@ -329,8 +329,16 @@ def test_shipped_personal_mail_is_short_and_asks_one_question(name: str) -> None
         assert "unsubscribe" not in mail.text.lower()
 
 
-def test_shipped_first_personal_mails_carry_the_opt_out_sentence() -> None:
-    for name in ("prospects/introduction", "prospects/follow-up"):
-        artifact = compile_template(name, shipped())
-        assert "snippets/opt-out.txt" in artifact.parts
-        assert "reply and say so" in render(artifact, LEAST).text
+@pytest.mark.parametrize("name", [name for name in names(shipped()) if name.startswith("prospects/")])
+def test_shipped_personal_mail_carries_the_opt_out_sentence_when_it_is_the_first(name: str) -> None:
+    artifact = compile_template(name, shipped())
+    assert "reply and say so" in render(artifact, {**LEAST, "first_of_run": True}).text
+    assert "reply and say so" not in render(artifact, {**LEAST, "first_of_run": False}).text
+    assert "reply and say so" in render(artifact, LEAST).text
+
+
+@pytest.mark.parametrize("name", names(shipped()))
+def test_shipped_mail_names_the_company_once_beside_its_address(name: str) -> None:
+    values = {**LEAST, "our_postal_address": "Meridian Analytics Ltd, 1 High Street, London"}
+    text = render(compile_template(name, shipped()), values).text
+    assert "\nMeridian Analytics Ltd, 1 High Street, London\n" in text

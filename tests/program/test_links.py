@@ -85,6 +85,12 @@ def test_a_public_url_with_a_path_keeps_it() -> None:
     assert url.startswith("https://x.example/mail/u/")
 
 
-def test_without_a_public_url_there_is_no_link() -> None:
-    with pytest.raises(ValueError, match="public_url"):
-        unsubscribe_url("", RING, ContactId(1), HASH, Scope.ALL)
+def test_without_a_public_url_the_link_leads_to_this_machine() -> None:
+    url = unsubscribe_url("", RING, ContactId(1), HASH, Scope.ALL)
+    assert url.startswith("http://localhost:8000/u/")
+
+
+@pytest.mark.parametrize("address_hash", ["", "k1", "k1:xyz"])
+def test_a_link_needs_a_real_address_hash(address_hash: str) -> None:
+    with pytest.raises(ValueError, match=r"address hash|hexadecimal"):
+        unsubscribe_url("https://x.example", RING, ContactId(1), address_hash, Scope.ALL)
