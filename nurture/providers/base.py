@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+import re
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,8 @@ from nurture.errors import ProviderError
 from nurture.mail.wire import Outgoing
 
 T = TypeVar("T")
+
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 
 class Outcome(StrEnum):
@@ -137,7 +140,7 @@ def reason(error: BaseException) -> str:
         return "the name is unknown"
     if isinstance(error, OSError) and error.strerror:
         return printable(error.strerror)
-    return printable(str(error) or type(error).__name__)
+    return printable(_ERRNO.sub("", str(error)) or type(error).__name__)
 
 
 def printable(text: str, limit: int = 300) -> str:

@@ -1,4 +1,4 @@
-"""One POST over HTTP, with a total deadline, and what its end proves. The only module that knows httpx.
+"""One request over HTTP, with a total deadline, and what its end proves. The only module that knows httpx.
 
 Nothing is tried twice here, and no redirect is followed. An exception says whether the request may have reached the
 other side: `Unreachable` (no byte went out) or `NoAnswer` (nobody knows).
@@ -54,7 +54,7 @@ class Response:
 
 
 class Http:
-    """Posts to one base URL over a few kept connections. May be used by many threads at once."""
+    """Talks to one base URL over a few kept connections. May be used by many threads at once."""
 
     def __init__(self, base_url: str, *, connections: int = 4) -> None:
         """Talk to `base_url`. Raises ProviderError when it is no http(s) URL."""
@@ -69,20 +69,28 @@ class Http:
 
     def post(self, request: Request, deadline: Deadline) -> Response:
         """Post and read the whole answer before the deadline. Raises Unreachable or NoAnswer, each with its reason."""
-        try:
-            with self._network.until(deadline):
-                return self._post(request)
-        except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout) as error:
-            raise Unreachable(f"cannot reach {self._where}: {reason(error)}") from error
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpx.HTTPError) as error:
-            raise NoAnswer(f"no answer from {self._where}: {_words(error)}") from error
+        return self._ask("POST", request, deadline)
+
+    def get(self, path: str, deadline: Deadline) -> Response:
+        """Get and read the whole answer before the deadline. Raises Unreachable or NoAnswer, each with its reason."""
+        return self._ask("GET", Request(path, {}, b""), deadline)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
-    def _post(self, request: Request) -> Response:
-        with self._client.stream("POST", request.path, content=request.body, headers=request.headers) as answer:
+    def _ask(self, method: str, request: Request, deadline: Deadline) -> Response:
+        try:
+            with self._network.until(deadline):
+                return self._whole(method, request)
+        except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout) as error:
+            raise Unreachable(f"cannot reach {self._where}: {reason(error)}") from error
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpx.HTTPError) as error:
+            raise NoAnswer(f"no answer from {self._where}: {_words(error)}") from error
+
+    def _whole(self, method: str, request: Request) -> Response:
+        content = request.body or None
+        with self._client.stream(method, request.path, content=content, headers=request.headers) as answer:
             body = bytearray()
             for chunk in answer.iter_bytes():
                 body += chunk

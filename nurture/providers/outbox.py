@@ -115,7 +115,7 @@ def file_name(message_id: str) -> str:
         safe = "%2E" + safe[1:]
     if len(safe) > MAX_NAME:
         safe = f"{safe[: MAX_NAME - 65]}-{hashlib.sha256(bare).hexdigest()}"
-    return f"{safe}.eml"
+    return f"{safe or '%'}.eml"
 
 
 def _not_written(outgoing: Outgoing, path: Path, error: OSError) -> Receipt:

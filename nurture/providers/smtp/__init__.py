@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 import ssl
 import threading
 import time
@@ -19,8 +20,8 @@ from pathlib import Path
 from nurture.errors import ProviderError
 from nurture.mail.address import wire_address
 from nurture.mail.wire import Outgoing, needs_smtputf8, to_bytes
-from nurture.providers.base import Deadline, Options, Outcome, Provider, Receipt, printable, reason
-from nurture.providers.smtp.server import NoSession, Server, open_session
+from nurture.providers.base import Deadline, Options, Outcome, Provider, Receipt, connect_any, printable, reason
+from nurture.providers.smtp.server import NoSession, Server, prepare
 from nurture.providers.smtp.session import Lost, Reply, Session, stuff
 
 NEVER = {
@@ -147,7 +148,7 @@ class Smtp:
             with self._lock:
                 session = self._idle.pop() if self._idle else None
             if session is None:
-                return open_session(self._server, deadline)
+                return _open(self._server, deadline)
             session.left = deadline.check
             try:
                 if session.command("RSET").good:
@@ -178,8 +179,23 @@ class _Run:
 
     def left_over(self, outgoing: Outgoing) -> Receipt:
         if self._failed:
-            return Receipt(outgoing.id, self._failed.outcome, detail=self._failed.detail)
+            outcome = Outcome.SENDER_REFUSED if self._failed.about_us else Outcome.NOT_SENT
+            return Receipt(outgoing.id, outcome, detail=printable(str(self._failed)))
         return Receipt(outgoing.id, Outcome.NOT_SENT, detail="the time was over before its turn")
+
+
+def _open(server: Server, deadline: Deadline) -> Session:
+    def connect(address: str, seconds: float) -> socket.socket:
+        return socket.create_connection((address, server.port), seconds)
+
+    try:
+        connection = connect_any(server.host, server.port, deadline, connect)
+    except OSError as error:
+        raise NoSession(f"cannot reach {server.where}: {reason(error)}") from error
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    session = Session(connection, deadline.check)
+    prepare(session, server)
+    return session
 
 
 # --- options ----------------------------------------------------------------------------------------------------------

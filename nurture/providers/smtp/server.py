@@ -1,12 +1,10 @@
-"""A mail server's place, and the way to a conversation with it: connect, greet, encrypt, log in."""
+"""A mail server's place, and the way into a conversation with it: greet, encrypt, log in."""
 
 from __future__ import annotations
 
-import socket
 import ssl
 from dataclasses import dataclass, field
 
-from nurture.providers.base import Deadline, Outcome, connect_any, printable, reason
 from nurture.providers.smtp.session import Lost, Reply, Session
 
 
@@ -29,37 +27,24 @@ class Server:
 
 
 class NoSession(Exception):
-    """No connection can be had; the outcome holds for every mail that waits for one."""
+    """No connection can be had, so no mail was begun. `about_us` says that the server refuses our login."""
 
-    def __init__(self, outcome: Outcome, detail: str) -> None:
+    def __init__(self, detail: str, *, about_us: bool = False) -> None:
         super().__init__(detail)
-        self.outcome = outcome
-        self.detail = detail
+        self.about_us = about_us
 
 
-def open_session(server: Server, deadline: Deadline) -> Session:
-    """Connect, greet, encrypt and log in. Raises NoSession; no mail was begun."""
-    try:
-        connection = connect_any(
-            server.host,
-            server.port,
-            deadline,
-            lambda address, seconds: socket.create_connection((address, server.port), seconds),
-        )
-    except OSError as error:
-        raise NoSession(Outcome.NOT_SENT, f"cannot reach {server.where}: {reason(error)}") from error
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    session = Session(connection, deadline.check)
+def prepare(session: Session, server: Server) -> None:
+    """Greet, encrypt and log in on a new connection. Raises NoSession; the connection is closed then."""
     try:
         _greet(session, server)
         _login(session, server)
     except Lost as error:
         session.close()
-        raise NoSession(Outcome.NOT_SENT, f"{server.where}: {printable(str(error))}") from error
+        raise NoSession(f"{server.where}: {error}") from error
     except NoSession:
         session.close()
         raise
-    return session
 
 
 def _greet(session: Session, server: Server) -> None:
@@ -71,7 +56,7 @@ def _greet(session: Session, server: Server) -> None:
     if server.security != "starttls" or not server.context:
         return
     if "STARTTLS" not in session.extensions:
-        raise NoSession(Outcome.NOT_SENT, f"{server.where} does not offer STARTTLS: nothing is sent unencrypted")
+        raise NoSession(f"{server.where} does not offer STARTTLS: nothing is sent unencrypted")
     _expect(session.command("STARTTLS"), "STARTTLS", server)
     session.start_tls(server.context, server.host)
     _expect(session.hello(hello), "EHLO", server)
@@ -82,13 +67,13 @@ def _login(session: Session, server: Server) -> None:
         return
     reply = session.login(server.username, server.password)
     if not reply.good:
-        outcome = Outcome.NOT_SENT if reply.later else Outcome.SENDER_REFUSED
-        raise NoSession(outcome, f"{server.where} refuses the login of {server.username}: {printable(str(reply))}")
+        detail = f"{server.where} refuses the login of {server.username}: {reply}"
+        raise NoSession(detail, about_us=not reply.later)
 
 
 def _expect(reply: Reply, what: str, server: Server) -> None:
     if not reply.good:
-        raise NoSession(Outcome.NOT_SENT, f"{server.where} answers {what} with {printable(str(reply))}")
+        raise NoSession(f"{server.where} answers {what} with {reply}")
 
 
 def _literal(address: str) -> str:
