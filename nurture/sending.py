@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,6 +43,11 @@ SEND_SECONDS = 60.0
 TEMPLATE_RETRY = timedelta(hours=4)
 DOMAIN_RETRY = timedelta(days=1)
 LOST_GUARD_RETRY = timedelta(minutes=1)
+
+
+def never() -> bool:
+    """Say that nobody wants to stop."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +104,13 @@ class _Ready:
     variables: Mapping[str, Any]
 
 
-def send_due(database: Database, postroom: Postroom, now: datetime, *, limit: int = PAGE) -> Sent:
-    """Send a page of due messages; return what became of them. Call again until `due` is 0."""
+def send_due(
+    database: Database, postroom: Postroom, now: datetime, *, limit: int = PAGE, stopping: Callable[[], bool] = never
+) -> Sent:
+    """Send a page of due messages; return what became of them. Call again until `due` is 0.
+
+    Once `stopping` says so, the group in flight is finished and the rest of the page is given back.
+    """
     due, claimed = _claim(database, postroom, now, limit)
     if claimed is None:
         return Sent(due=due)
@@ -110,6 +120,9 @@ def send_due(database: Database, postroom: Postroom, now: datetime, *, limit: in
         ended = _answer(connection, postroom, claimed.program, answers, now)
     counts: Counter[str] = Counter()
     for group in _groups(ready, postroom):
+        if stopping():
+            _give_back(database, postroom, group, now)
+            continue
         counts.update(receipt.outcome.value for receipt in _send(database, postroom, claimed.program, group, now))
     return Sent(
         due=due,
@@ -346,6 +359,14 @@ def _send(
     with database.write() as connection:
         settling.receipts(connection, receipts, postroom.settle_after, now)
     return receipts
+
+
+def _give_back(database: Database, postroom: Postroom, group: Sequence[_Ready], now: datetime) -> None:
+    """Let another process have what was claimed here, as if nobody had looked at it."""
+    keys = [message.mail.id for message in group]
+    with database.write() as connection:
+        mine = messages.give_back(connection, keys, postroom.owner, now)
+        timers.release(connection, TimerKind.MESSAGE, mine, postroom.owner)
 
 
 def _dispatch(
