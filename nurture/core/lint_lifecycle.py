@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nurture.core.conditions import Compare, Condition, Op, leaves
+from nurture.core.conditions import Compare, Condition, Op, leaves, mentions
+from nurture.core.facts import SCORED
 from nurture.core.findings import Texts
 from nurture.core.lifecycle import Lifecycle, Stage
 from nurture.core.program import Program
@@ -25,6 +26,7 @@ def lifecycle_problems(program: Program, texts: Texts) -> Iterator[Problem]:
         if move.from_stage == move.to_stage:
             what = f"this move leads from {move.from_stage!r} to itself"
             yield texts.problem(lifecycle.file, move.line, what, "name another stage")
+    yield from _circular(lifecycle, texts)
     for condition, file, line in _conditions(program):
         for field, what in _unreachable(condition, lifecycle):
             yield texts.problem(file, line, what, _LOWER, word=field)
@@ -45,6 +47,18 @@ def _dead_ends(stage: Stage, program: Program, texts: Texts) -> Iterator[Problem
     if len(lifecycle.stages) > 1 and stage.name not in {move.from_stage for move in lifecycle.moves}:
         what, hint = f"nobody can leave stage {stage.name!r}", f"write a move with `from: {stage.name}`"
         yield texts.problem(lifecycle.file, stage.line, what, hint, word=stage.name)
+
+
+def _circular(lifecycle: Lifecycle, texts: Texts) -> Iterator[Problem]:
+    """Yield that a rule reads the score which it is part of: there it is always unknown."""
+    for rule in (*lifecycle.fit.rules, *lifecycle.fit.disqualifiers):
+        for field in sorted(mentions(rule.when) & SCORED):
+            what = f"fit cannot depend on `{field}`: it is computed first"
+            yield texts.problem(lifecycle.file, rule.line, what, "ask for facts about the contact", word=field)
+    for level, condition in lifecycle.levels:
+        if "level" in mentions(condition):
+            what, hint = f"level {level!r} cannot depend on `level`", "ask for fit and engagement"
+            yield texts.problem(lifecycle.file, 1, what, hint, word="levels")
 
 
 def _updated(program: Program) -> set[str]:

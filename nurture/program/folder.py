@@ -19,8 +19,6 @@ def read_folder(folder: Path) -> tuple[dict[str, str], list[Problem]]:
     """Return the texts of the program in `folder`, and what could not be read."""
     texts: dict[str, str] = {}
     problems: list[Problem] = []
-    if not (folder / HOUSE).is_file():
-        problems.append(Problem(HOUSE, 1, 1, f"there is no {HOUSE} in {folder}", "begin with `nurture init DIR`"))
     for path in _paths(folder):
         name = path.relative_to(folder).as_posix()
         text, wrong = _read(path)

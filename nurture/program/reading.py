@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,7 +11,7 @@ from typing import TypeVar
 
 from nurture.core.facts import FIELDS
 from nurture.core.lifecycle import Lifecycle
-from nurture.core.program import FieldSpec
+from nurture.core.program import FieldSpec, SenderSpec
 from nurture.core.schema import (
     ANYTHING,
     Document,
@@ -63,7 +64,25 @@ class Reading:
 
     def house(self) -> House | None:
         """Return the program's part of `nurture.toml`."""
-        return self.collect(lambda: read_house(_house_document(self.files)))
+        if HOUSE not in self.files:
+            self.problems.append(Problem(HOUSE, 1, 1, f"there is no {HOUSE} here", "begin with `nurture init DIR`"))
+            return None
+        house = self.collect(lambda: read_house(self._house_document()))
+        for sender in house.senders.values() if house else ():
+            self._check_provider(sender)
+        return house
+
+    def _check_provider(self, sender: SenderSpec) -> None:
+        set_up = {"outbox", *tomllib.loads(self.files[HOUSE]).get("providers", {})}
+        if sender.provider not in set_up and "." not in sender.provider:
+            what = f"provider {sender.provider!r} is not set up"
+            hint = meant(sender.provider, set_up)
+            hint = hint if hint.startswith("did you mean") else f"write [providers.{sender.provider}]"
+            place = ("senders", sender.name, "provider")
+            self.problems.append(self._house_document().problem(place, what, hint))
+
+    def _house_document(self) -> Document:
+        return parse_toml(self.files[HOUSE], HOUSE)
 
     def sort_by_kind(self) -> None:
         """Find out what every YAML file is."""
@@ -99,7 +118,7 @@ class Reading:
         if house and house.lifecycle not in found and len(found) == len(paths):
             what = f"there is no lifecycle {house.lifecycle!r}"
             hint = meant(house.lifecycle, found) if found else "write a file with `kind: lifecycle` under sequences/"
-            self.problems.append(_house_document(self.files).problem(("lifecycle",), what, hint))
+            self.problems.append(self._house_document().problem(("lifecycle",), what, hint))
         return found.get(house.lifecycle) if house else None
 
     def vocabulary(
@@ -164,10 +183,6 @@ def _kind(document: Document) -> str:
     if value not in KINDS:
         raise ProgramError([document.problem(("kind",), f"unknown kind {value!r}", meant(str(value), KINDS))])
     return str(value)
-
-
-def _house_document(files: Mapping[str, str]) -> Document:
-    return parse_toml(files.get(HOUSE, ""), HOUSE)
 
 
 def _fields_known(fields: Mapping[str, FieldSpec]) -> Vocabulary:
