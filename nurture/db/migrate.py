@@ -68,7 +68,7 @@ def check(database: Database) -> None:
         where = place(database.url)
         _refuse_newer(connection, where)
     if revision is None:
-        raise DatabaseError(f"The database {where} is empty. Run `nurture db upgrade` to make its tables.")
+        raise DatabaseError(f"The database {where} is empty: run `nurture db upgrade`.")
     raise DatabaseError(f"The database {where} is of an older nurture (revision {revision}): run `nurture db upgrade`.")
 
 
@@ -77,12 +77,17 @@ def migrating(url: str) -> Iterator[Connection]:
     """Open the one transaction in which migrations run: nobody else migrates meanwhile."""
     database = Database(url, create=True)
     try:
-        with database.engine.connect() as connection, _locked(database, connection):
+        with _connected(database) as connection, _locked(database, connection):
             yield connection
-    except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
-        raise unreachable(database.url, error) from error
     finally:
         database.dispose()
+
+
+def _connected(database: Database) -> Connection:
+    try:
+        return database.engine.connect()
+    except sa.exc.DBAPIError as error:
+        raise unreachable(database.url, error) from error
 
 
 @contextmanager

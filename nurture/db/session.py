@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from nurture.errors import DatabaseError
 
@@ -73,7 +73,7 @@ class Database:
             try:
                 connection = stack.enter_context(engine.connect())
                 stack.enter_context(connection.begin())
-            except (OperationalError, InterfaceError) as error:
+            except DBAPIError as error:
                 raise unreachable(self.url, error) from error
             yield connection
 
@@ -121,7 +121,8 @@ def unreachable(url: URL, error: Exception) -> DatabaseError:
         return DatabaseError(
             f"The database {place(url)} was locked by another process for more than {BUSY_SECONDS} seconds."
         )
-    return DatabaseError(f"The database {place(url)} cannot be reached: {_without_password(url, cause[0])}")
+    verb = "opened" if is_sqlite(url) else "reached"
+    return DatabaseError(f"The database {place(url)} cannot be {verb}: {_without_password(url, cause[0])}")
 
 
 def _without_password(url: URL, text: str) -> str:

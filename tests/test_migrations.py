@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from nurture.db import migrate
+from nurture.db.session import Database, place, read_url
+from nurture.db.tables import Base
+from nurture.errors import DatabaseError
+from tests import databases, factories
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def empty(empty_url: str) -> Iterator[Database]:
+    """A database without tables, that can be made."""
+    opened = Database(empty_url, create=True)
+    yield opened
+    opened.dispose()
+
+
+# --- the migrations make what the models say --------------------------------------------------------------------------
+
+
+def test_alembic_finds_no_difference(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True, "target_metadata": Base.metadata}
+        )
+        assert compare_metadata(context, Base.metadata) == []
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", pytest.param("postgresql", marks=pytest.mark.pg)])
+def test_migrations_and_models_make_the_same_tables(dialect: str, tmp_path: Path) -> None:
+    """Alembic compares neither CHECK constraints nor the conditions of partial indexes; the database knows them."""
+    if dialect == "sqlite":
+        assert_same(databases.sqlite_url(tmp_path), databases.sqlite_url(tmp_path, empty=True))
+        return
+    with databases.postgresql_url() as migrated, databases.postgresql_url(empty=True) as modelled:
+        assert_same(migrated, modelled)
+
+
+def assert_same(migrated_url: str, modelled_url: str) -> None:
+    migrated, modelled = Database(migrated_url), Database(modelled_url, create=True)
+    Base.metadata.create_all(modelled.engine)
+    try:
+        left, right = reflected(migrated), reflected(modelled)
+    finally:
+        migrated.dispose()
+        modelled.dispose()
+    assert left.keys() == right.keys()
+    for name in right:
+        assert left[name] == right[name], name
+
+
+def reflected(database: Database) -> dict[str, Any]:
+    inspector = sa.inspect(database.engine)
+    asked = (
+        "columns",
+        "pk_constraint",
+        "foreign_keys",
+        "indexes",
+        "unique_constraints",
+        "check_constraints",
+        "table_options",
+    )
+    return {
+        name: {what: sorted(map(written, listed(getattr(inspector, f"get_{what}")(name)))) for what in asked}
+        for name in inspector.get_table_names()
+        if name != "alembic_version"
+    }
+
+
+def listed(found: Any) -> list[Any]:
+    return found if isinstance(found, list) else [found]
+
+
+def written(found: Any) -> str:
+    return json.dumps(found, default=str, sort_keys=True)
+
+
+def test_timers_are_clustered_on_sqlite(tmp_path: Path) -> None:
+    opened = Database(databases.sqlite_url(tmp_path))
+    with opened.read() as connection:
+        text = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 'timers'").scalar_one()
+    opened.dispose()
+    assert "WITHOUT ROWID" in text
+
+
+# --- up and down ------------------------------------------------------------------------------------------------------
+
+
+def test_up_down_and_up_again(empty: Database) -> None:
+    url = empty.url.render_as_string(hide_password=False)
+    migrate.upgrade(url)
+    migrate.upgrade(url)
+    migrate.check(empty)
+    with empty.write() as connection:
+        factories.contact(connection, "a@leads.example")
+    migrate.downgrade(url, "base")
+    assert set(sa.inspect(empty.engine).get_table_names()) <= {"alembic_version"}
+    migrate.upgrade(url)
+    migrate.check(empty)
+
+
+UPGRADE = "import sys; from nurture.db import migrate; sys.stdin.readline(); migrate.upgrade(sys.argv[1])"
+
+
+def test_two_processes_may_upgrade_at_once(empty: Database) -> None:
+    url = empty.url.render_as_string(hide_password=False)
+    racers = [
+        subprocess.Popen([sys.executable, "-c", UPGRADE, url], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    answers = [racer.communicate("go\n", timeout=60) for racer in racers]
+    assert [racer.returncode for racer in racers] == [0, 0], answers
+    migrate.check(empty)
+
+
+def test_the_command_line_of_alembic_works(tmp_path: Path) -> None:
+    environ = {"NURTURE_DATABASE_URL": f"sqlite:///{tmp_path}/x.db", "PATH": ""}
+    for command in (["upgrade", "head"], ["check"], ["current"], ["downgrade", "base"]):
+        run = subprocess.run(
+            [sys.executable, "-m", "alembic", *command],
+            check=False,
+            cwd=ROOT,
+            env=environ,
+            capture_output=True,
+            text=True,
+        )
+        assert run.returncode == 0, run.stderr
+
+
+# --- refusing ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_database_from_a_newer_version_is_refused(database: Database) -> None:
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    newer = r"made by a newer nurture \(revision 9999\); upgrade nurture"
+    url = database.url.render_as_string(hide_password=False)
+    with pytest.raises(DatabaseError, match=newer):
+        migrate.check(database)
+    with pytest.raises(DatabaseError, match=newer):
+        migrate.upgrade(url)
+    with pytest.raises(DatabaseError, match=newer):
+        migrate.downgrade(url, "base")
+
+
+def test_an_empty_database_is_refused(empty: Database) -> None:
+    with empty.engine.connect():
+        pass
+    with pytest.raises(DatabaseError, match="is empty: run `nurture db upgrade`"):
+        migrate.check(empty)
+
+
+def test_a_database_that_is_not_there_is_not_made_by_looking(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.db"
+    with pytest.raises(DatabaseError, match=r"no database at .*missing\.db\. Run `nurture db upgrade`"):
+        migrate.check(Database(f"sqlite:///{missing}"))
+    assert not missing.exists()
+
+
+def test_a_server_that_cannot_be_reached_is_named_without_its_password() -> None:
+    url = "postgresql://me:canary@127.0.0.1:1/leads"
+    with pytest.raises(DatabaseError, match=r"leads on 127\.0\.0\.1:1 cannot be reached") as refused:
+        migrate.upgrade(url)
+    assert "canary" not in str(refused.value)
+    assert "canary" not in place(read_url(url))
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "leads.db"
+    path.write_text("First name,Last name\n" * 100)
+    with pytest.raises(DatabaseError, match=r"leads\.db .*not a database"):
+        migrate.upgrade(f"sqlite:///{path}")
+    with pytest.raises(DatabaseError, match=r"leads\.db .*not a database"):
+        migrate.check(Database(f"sqlite:///{path}"))
+
+
+# --- what the template demands ----------------------------------------------------------------------------------------
+
+
+def test_every_revision_stands_alone() -> None:
+    for path in (ROOT / "migrations" / "versions").glob("*.py"):
+        imports = [line for line in path.read_text("utf-8").splitlines() if line.startswith(("import ", "from "))]
+        ours = {line.split()[1] for line in imports if "nurture" in line}
+        assert ours <= {"nurture.db.types"}, path.name
+
+
+def test_the_template_names_column_types_with_their_imports(tmp_path: Path) -> None:
+    """Make a first revision anew, as a developer would, and read it."""
+    script = (
+        "import sys\n"
+        "from alembic import command\n"
+        "from alembic.config import Config\n"
+        "from nurture.db import migrate\n"
+        "config = Config('alembic.ini')\n"
+        "config.set_main_option('version_locations', sys.argv[2])\n"
+        "config.set_main_option('path_separator', 'os')\n"
+        "with migrate.migrating(sys.argv[1]) as connection:\n"
+        "    config.attributes['connection'] = connection\n"
+        "    command.revision(config, 'try', autogenerate=True, rev_id='try')\n"
+    )
+    versions = tmp_path / "versions"
+    versions.mkdir()
+    url = databases.sqlite_url(tmp_path, empty=True)
+    subprocess.run([sys.executable, "-c", script, url, str(versions)], cwd=ROOT, check=True, capture_output=True)
+    text = (versions / "try_try.py").read_text("utf-8")
+    compile(text, "try_try.py", "exec")
+    assert "from nurture.db.types import Moment" in text
+    assert "nurture.db.types.Moment" not in text.replace("from nurture.db.types import Moment", "")
+    assert "sa.Column('due_at', Moment(), nullable=False)" in text
+    assert "sa.Column('id', Key, nullable=False)" in text
+    assert "Json" in text
+    assert "What a migration may do" in text
