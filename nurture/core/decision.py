@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Company, Data, MessageBrief, Sender, Situation
@@ -73,6 +73,7 @@ class Due:
     `approved` is whether an approval of exactly this content exists (None: the voice needs none).
     `slot_at` is the moment that the message's timer was set to, by its plan or by the last hold: a message that is
     looked at long after it was left lying, and gets a new slot. None: just now, so that it never counts as left lying.
+    `patience` is how long a message may lie because of how rarely it is looked at (a cron job: the time between runs).
     """
 
     message: MessageBrief
@@ -91,6 +92,7 @@ class Due:
     budget: int | None = None
     drafted_at: datetime | None = None
     slot_at: datetime | None = None
+    patience: timedelta = timedelta()
 
     @property
     def seed(self) -> str:

@@ -1,6 +1,6 @@
 """What becomes of mail whose moment has passed: a slot of its own later, or none. Nothing bursts after downtime.
 
-Asked twice: when a step is planned, and by the lateness gate when its message is about to go.
+Asked twice: before a step is planned (only whether it is too late for it), and by the gate when its message is to go.
 """
 
 from __future__ import annotations
@@ -10,9 +10,14 @@ from datetime import datetime, timedelta
 
 from nurture.core.calendars import add, closes_at, jitter, next_open
 from nurture.core.sequence import LatePolicy, Step, Window
+from nurture.core.spans import Span, Unit
 
 GRACE = timedelta(minutes=15)
 """How long after its slot a message always counts as on time: ticks and queues take a while."""
+
+
+TOO_LATE = Span(1, Unit.DAYS)
+"""How late `skip` lets mail go when the step does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +39,45 @@ def grace(window: Window) -> timedelta:
     return max(timedelta(minutes=window.spread), GRACE)
 
 
+def missed(step: Step, planned: datetime, zone: str, now: datetime) -> Missed | None:
+    """Say whether mail planned for `planned` is later than its step's policy, `skip` or `expire`, allows."""
+    return Missed(_why(step)) if _may_miss(step) and now > _limit(step, planned, zone) else None
+
+
 def judge(
-    step: Step, window: Window, planned: datetime, slot: datetime, zone: str, seed: str, now: datetime
+    step: Step,
+    window: Window,
+    planned: datetime,
+    slot: datetime,
+    zone: str,
+    seed: str,
+    now: datetime,
+    *,
+    patience: timedelta = timedelta(),
 ) -> Later | Missed | None:
     """Say what a step's policy makes of mail planned for `planned` that was last to go at `slot`; None: on time.
 
-    `skip` and `expire` count from `planned` and allow `late_after` (the grace when it is not given). `reschedule` waits
-    for the next opening of the window, `send` for the mail's own share of the spread from now on.
+    `skip` and `expire` count from `planned` and allow `late_after` (else TOO_LATE). `reschedule` waits
+    for the next opening of the window, the others for the mail's own share of the spread from now on. `patience` is how
+    long mail lies because of how rarely anybody looks. What has waited for a slot as long as it was late before is on
+    time, so that nothing is sent round for ever.
     """
-    limit = add(step.late_after, planned, zone) if step.late_after else planned + grace(window)
-    may_miss = step.late in (LatePolicy.SKIP, LatePolicy.EXPIRE)
-    if may_miss and now > limit:
-        return Missed(_why(step, window))
-    patience = limit - planned if step.late is LatePolicy.RESCHEDULE else grace(window)
-    if now - slot <= patience:
+    gone = missed(step, planned, zone, now)
+    if gone:
+        return gone
+    if now - slot <= max(grace(window), patience, slot - planned):
         return None
     until = _new_slot(step, window, zone, seed, now)
-    return Missed(_why(step, window)) if may_miss and until > limit else Later(until)
+    return Missed(_why(step)) if _may_miss(step) and until > _limit(step, planned, zone) else Later(until)
+
+
+def _may_miss(step: Step) -> bool:
+    return step.late in (LatePolicy.SKIP, LatePolicy.EXPIRE)
+
+
+def _limit(step: Step, planned: datetime, zone: str) -> datetime:
+    """Return until when the step's policy puts up with its being late."""
+    return add(step.late_after or TOO_LATE, planned, zone)
 
 
 def _new_slot(step: Step, window: Window, zone: str, seed: str, now: datetime) -> datetime:
@@ -58,8 +85,6 @@ def _new_slot(step: Step, window: Window, zone: str, seed: str, now: datetime) -
     return next_open(window, closing or now + jitter(seed, grace(window)), zone, seed)
 
 
-def _why(step: Step, window: Window) -> str:
-    minutes = int(grace(window).total_seconds()) // 60
-    allowed = str(step.late_after) if step.late_after else f"{minutes} minutes"
+def _why(step: Step) -> str:
     verb = "expired" if step.late is LatePolicy.EXPIRE else "skipped"
-    return f"{verb}: more than {allowed} late"
+    return f"{verb}: more than {step.late_after or TOO_LATE} late"

@@ -109,7 +109,7 @@ def next_send(
 
     It walks the run through its waits; branches are taken as they would be for what is known now.
     """
-    waiting = _pending_mail(enrollment, situation)
+    waiting = _pending_mail(enrollment, situation, now)
     if waiting:
         return waiting
     run, at = enrollment, now
@@ -117,7 +117,7 @@ def next_send(
         plan = schedule(sequence, run, situation, lifecycle, company, at)
         for action in plan.actions:
             if isinstance(action, PlanMessage):
-                return NextSend(action.step_id, action.template, action.due_at)
+                return NextSend(action.step_id, action.template, max(action.due_at, now))
         if plan.due_at is None or (plan.enrollment == run and plan.due_at <= at):
             return None
         run, at = plan.enrollment, max(at, plan.due_at)
@@ -234,11 +234,11 @@ _ENDED = dict.fromkeys(SENT_MESSAGES, "sent") | {
 }
 
 
-def _pending_mail(run: Enrollment, situation: Situation) -> NextSend | None:
+def _pending_mail(run: Enrollment, situation: Situation, now: datetime) -> NextSend | None:
     """Return the mail that the run waits for."""
     if run.waiting_for != "message":
         return None
     for message in situation.messages:
         if message.enrollment_id == run.id and message.step_id == run.step_id and message.state not in SENT_MESSAGES:
-            return NextSend(message.step_id or "", message.template, message.due_at)
+            return NextSend(message.step_id or "", message.template, max(message.due_at, now))
     return None

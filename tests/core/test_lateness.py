@@ -48,7 +48,8 @@ def test_a_new_slot_is_in_the_window() -> None:
 
 
 def test_skip_drops_mail_later_than_allowed() -> None:
-    assert isinstance(verdict(LatePolicy.SKIP, 31 * MINUTE), Missed)
+    assert isinstance(verdict(LatePolicy.SKIP, 2 * HOUR), Later)
+    assert verdict(LatePolicy.SKIP, DAY + MINUTE) == Missed("skipped: more than 1 day late")
     assert isinstance(verdict(LatePolicy.SKIP, 2 * HOUR, "3 hours"), Later)
     assert isinstance(verdict(LatePolicy.SKIP, 4 * HOUR, "3 hours"), Missed)
 
@@ -80,3 +81,25 @@ def test_reschedule_waits_for_the_next_opening() -> None:
 def test_a_window_without_spread_still_has_a_grace() -> None:
     assert grace(ALWAYS_OPEN) == GRACE
     assert isinstance(verdict(LatePolicy.SEND, GRACE + MINUTE, window=ALWAYS_OPEN), Later)
+
+
+def test_mail_is_not_late_because_of_a_process_that_looks_rarely() -> None:
+    step = Step("hello", "email")
+    assert judge(step, OFFICE, NOW, NOW, "UTC", "x", NOW + DAY, patience=DAY) is None
+    assert isinstance(judge(step, OFFICE, NOW, NOW, "UTC", "x", NOW + DAY + MINUTE, patience=DAY), Later)
+
+
+@pytest.mark.parametrize("policy", [LatePolicy.SEND, LatePolicy.RESCHEDULE])
+@pytest.mark.parametrize("window", [OFFICE, ALWAYS_OPEN])
+@pytest.mark.parametrize("between", [HOUR, 5 * HOUR, DAY, 7 * DAY])
+@pytest.mark.parametrize("seed", ["a", "b", "c", "d"])
+def test_nothing_is_sent_round_for_ever_however_rarely_anybody_looks(
+    policy: LatePolicy, window: Window, between: timedelta, seed: str
+) -> None:
+    step, slot, now, looks = Step("hello", "email", late=policy), NOW, NOW + 50 * MINUTE, 1
+    while isinstance(found := judge(step, window, NOW, slot, "UTC", seed, now), Later):
+        slot = found.until
+        while now < slot:
+            now += between
+        looks += 1
+        assert looks < 6

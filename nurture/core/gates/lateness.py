@@ -26,7 +26,8 @@ def check(due: Due, now: datetime) -> Finding:
     if due.sequence is None or due.step is None:
         return Finding(None, inputs)
     zone, _ = resolve_zone(due.situation.contact, due.company)
-    verdict = judge(due.step, due.sequence.window, due.message.due_at, slot, zone, due.seed, now)
+    window, planned = due.sequence.window, due.message.due_at
+    verdict = judge(due.step, window, planned, slot, zone, due.seed, now, patience=due.patience)
     if verdict is None:
         return Finding(None, inputs)
     if isinstance(verdict, Later):

@@ -1,6 +1,7 @@
 """Step `email`: one message. Reads `template`, `content`, `late`, `late_after`, `draft_ahead`, `thread`; no `params`.
 
 Marketing mail is planned when its slot is reached, personal mail so much earlier that its rep can approve it in time.
+What is planned late keeps its slot: the lateness gate finds it a new one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from nurture.core.calendars import add, next_open, resolve_zone, subtract
 from nurture.core.decision import seed_of
 from nurture.core.delays import reached_at, sleep_until
 from nurture.core.effects import PlanMessage
-from nurture.core.lateness import Later, Missed, judge
+from nurture.core.lateness import missed
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Company, Enrollment, Situation
 from nurture.core.sequence import LatePolicy, Sequence, Step
@@ -42,24 +43,23 @@ def answer(
     begin = subtract(step.draft_ahead or DRAFT_AHEAD, slot, zone) if sequence.voice is Voice.PERSONAL else slot
     if now < begin:
         return sleep_until(begin)
-    verdict = judge(step, sequence.window, slot, slot, zone, seed, now)
-    if isinstance(verdict, Missed):
-        return Advance(verdict.reason, base_at=now)
-    due_at = verdict.until if isinstance(verdict, Later) else slot
+    gone = missed(step, slot, zone, now)
+    if gone:
+        return Advance(gone.reason, base_at=now)
     message = PlanMessage(
         step_id=step.id,
         occurrence=enrollment.occurrence,
         template=step.template or "",
         voice=sequence.voice,
-        due_at=due_at,
-        not_after=_not_after(step, sequence, slot, due_at, zone),
+        due_at=slot,
+        not_after=_not_after(step, sequence, slot, zone, now),
         thread=step.thread,
     )
-    return Sleep(f"plans its message for {moment(due_at)}", max(now, due_at) + WATCHDOG, "message", (message,))
+    return Sleep(f"plans its message for {moment(slot)}", max(now, slot) + WATCHDOG, "message", (message,))
 
 
-def _not_after(step: Step, sequence: Sequence, slot: datetime, due_at: datetime, zone: str) -> datetime | None:
+def _not_after(step: Step, sequence: Sequence, slot: datetime, zone: str, now: datetime) -> datetime | None:
     """Return when the message is no longer to go: what its step says, and for drafts always a limit."""
     if step.late is LatePolicy.EXPIRE and step.late_after:
         return add(step.late_after, slot, zone)
-    return add(DRAFT_LIFE, due_at, zone) if sequence.voice is Voice.PERSONAL else None
+    return add(DRAFT_LIFE, max(slot, now), zone) if sequence.voice is Voice.PERSONAL else None
