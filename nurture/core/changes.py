@@ -53,7 +53,7 @@ def _first(
     parts = tuple(_expanded(parts, lifecycle))
     if not parts:
         return None
-    at, seen = now, restand(situation, lifecycle, now)
+    at, seen = now, _standing_at(situation, lifecycle, now)
     before = answer(seen, now)
     for _ in range(_PATIENCE):
         moments = [moment for part in parts if (moment := _next(part, seen, lifecycle, at)) is not None]
@@ -64,6 +64,13 @@ def _first(
         if answer(seen, at) != before:
             return at
     return at
+
+
+def _standing_at(situation: Situation, lifecycle: Lifecycle, now: datetime) -> Situation:
+    """Return the situation with its standing at `now`, which it often has already."""
+    known = situation.standing
+    fresh = known is not None and (known.as_of, known.model_hash) == (now, lifecycle.hash)
+    return situation if fresh else restand(situation, lifecycle, now)
 
 
 def _expanded(parts: Iterable[Compare | Did | Idle], lifecycle: Lifecycle) -> Iterator[Compare | Did | Idle]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from nurture.core.conditions import evaluate, event_kinds, say
 from nurture.core.events import KINDS
@@ -21,6 +21,7 @@ FORGOTTEN_AFTER = 10
 """Half-lives after which a contribution (by then a thousandth of its weight) counts nothing."""
 
 _TICK = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def restand(situation: Situation, lifecycle: Lifecycle, now: datetime) -> Situation:
@@ -41,12 +42,12 @@ def leveled(
     bare = Standing(fit_points, grade, points, as_of=now, model_hash=lifecycle.hash)
     seen = replace(situation, standing=bare)
     level = next((name for name, when in lifecycle.levels if evaluate(when, seen, lifecycle, now)), None)
-    return replace(bare, level=level)
+    return bare if level is None else replace(bare, level=level)
 
 
 def fit(situation: Situation, lifecycle: Lifecycle, now: datetime) -> tuple[int, str]:
     """Return the points of all rules that hold, and the grade; whoever is disqualified has the last grade."""
-    unscored = replace(situation, standing=None)
+    unscored = _unscored(situation)
     points = sum(rule.points for rule in lifecycle.fit.rules if evaluate(rule.when, unscored, lifecycle, now))
     if next(disqualified(unscored, lifecycle, now), None):
         return points, lifecycle.fit.grades[-1][0]
@@ -55,8 +56,13 @@ def fit(situation: Situation, lifecycle: Lifecycle, now: datetime) -> tuple[int,
 
 def disqualified(situation: Situation, lifecycle: Lifecycle, now: datetime) -> Iterator[FitRule]:
     """Yield the disqualifiers that hold."""
-    unscored = replace(situation, standing=None)
+    unscored = _unscored(situation)
     return (rule for rule in lifecycle.fit.disqualifiers if evaluate(rule.when, unscored, lifecycle, now))
+
+
+def _unscored(situation: Situation) -> Situation:
+    """Return the situation as fit rules see it: they are asked before there is a standing."""
+    return situation if situation.standing is None else replace(situation, standing=None)
 
 
 def grade_of(points: int, lifecycle: Lifecycle) -> str:
@@ -67,28 +73,15 @@ def grade_of(points: int, lifecycle: Lifecycle) -> str:
 
 def engagement(situation: Situation, lifecycle: Lifecycle, now: datetime) -> int:
     """Return the engagement at `now`."""
-    return sum(
-        capped(category, (c.at(category, now) for c in contributions(category, situation)))
-        for category in lifecycle.categories
-    )
-
-
-def capped(category: Category, parts: Iterable[float]) -> int:
-    """Return what a category gives: the sum of its parts, at most its cap, rounded half up."""
-    return min(category.cap, math.floor(math.fsum(parts) + 0.5))
+    return _Curve(situation, lifecycle, now).least(now)
 
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one event gives to one category: `full` when it is fresh, half of it after every half-life."""
+    """What one event gives to one category while it is fresh; after every half-life it is half of that."""
 
     event: Event
     full: float
-
-    def at(self, category: Category, now: datetime) -> float:
-        """Return what is left at `now`. An event dated in the future (a clock that runs ahead) is fresh."""
-        age = max((now - self.event.at) / category.half_life, 0.0)
-        return self.full * 0.5**age if age < FORGOTTEN_AFTER else 0.0
 
 
 def contributions(category: Category, situation: Situation) -> Iterator[Contribution]:
@@ -107,52 +100,78 @@ def reaches(situation: Situation, lifecycle: Lifecycle, points: int, now: dateti
     Exact to the microsecond while all weights are positive, and never late: with negative weights, which make the
     curve go up and down, the true moment may be later.
     """
-    bounds = _Bounds(situation, lifecycle, now)
-    if bounds.least(now) >= points:
-        return bounds.first(lambda at: bounds.least(at) < points)
-    return bounds.first(lambda at: bounds.most(at) >= points)
+    curve = _Curve(situation, lifecycle, now)
+    if curve.least(now) >= points:
+        return curve.first(lambda at: curve.least(at) < points)
+    return curve.first(lambda at: curve.most(at) >= points)
 
 
-class _Bounds:
-    """Between which values engagement stays from `since` to a later moment, if nothing happens.
+class _Curve:
+    """Engagement from `since` on, if nothing happens: between which values it stays until a later moment.
 
     What was earned only shrinks, and so does what was taken away: the least is all that is left of the one, less all
-    of the other. Without negative weights the least is engagement itself and the most what it was.
+    of the other. Without negative weights the least is engagement itself and the most what it was. Moments are counted
+    in microseconds, because a search for one asks dozens of times.
     """
 
     def __init__(self, situation: Situation, lifecycle: Lifecycle, since: datetime) -> None:
-        self._since = since
-        self._parts = [(category, list(contributions(category, situation))) for category in lifecycle.categories]
+        self._since = _ticks(since)
+        self._categories = []
+        for category in lifecycle.categories:
+            parts = [(_ticks(part.event.at), part.full) for part in contributions(category, situation)]
+            if parts:
+                earned, lost = [p for p in parts if p[1] > 0], [p for p in parts if p[1] <= 0]
+                self._categories.append((category.cap, category.half_life // _TICK, earned, lost))
 
     def least(self, until: datetime) -> int:
-        return self._sum(earned_at=until, lost_at=self._since)
+        return self._sum(earned_at=_ticks(until), lost_at=self._since)
 
     def most(self, until: datetime) -> int:
-        return self._sum(earned_at=self._since, lost_at=until)
+        return self._sum(earned_at=self._since, lost_at=_ticks(until))
 
     def first(self, happened: Callable[[datetime], bool]) -> datetime | None:
         """Return the earliest moment after `since` at which `happened`, which then stays so; None if never."""
-        late = (self._settled() - self._since) // _TICK
-        if late <= 0 or not happened(self._since + late * _TICK):
+        early, late = self._since, self._settled()
+        if late <= early or not happened(_moment(late)):
             return None
-        early = 0
         while late - early > 1:
             middle = (early + late) // 2
-            early, late = (early, middle) if happened(self._since + middle * _TICK) else (middle, late)
-        return self._since + late * _TICK
+            early, late = (early, middle) if happened(_moment(middle)) else (middle, late)
+        return _moment(late)
 
-    def _settled(self) -> datetime:
+    def _settled(self) -> int:
         """Return when nothing counts any more."""
         ends = (
-            part.event.at + category.half_life * FORGOTTEN_AFTER for category, parts in self._parts for part in parts
+            at + half_life * FORGOTTEN_AFTER
+            for _, half_life, earned, lost in self._categories
+            for at, _ in (*earned, *lost)
         )
         return max(ends, default=self._since)
 
-    def _sum(self, *, earned_at: datetime, lost_at: datetime) -> int:
+    def _sum(self, *, earned_at: int, lost_at: int) -> int:
         return sum(
-            capped(category, (part.at(category, earned_at if part.full > 0 else lost_at) for part in parts))
-            for category, parts in self._parts
+            _capped(cap, [*_left(earned, half_life, earned_at), *_left(lost, half_life, lost_at)])
+            for cap, half_life, earned, lost in self._categories
         )
+
+
+def _left(parts: list[tuple[int, float]], half_life: int, now: int) -> list[float]:
+    """Return what is left of contributions. One dated in the future (a clock that runs ahead) is fresh."""
+    forgotten = now - half_life * FORGOTTEN_AFTER
+    return [full * 0.5 ** ((now - at) / half_life if now > at else 0) for at, full in parts if at > forgotten]
+
+
+def _capped(cap: int, parts: Iterable[float]) -> int:
+    """Return what a category gives: the sum of its parts, at most its cap, rounded half up."""
+    return min(cap, math.floor(math.fsum(parts) + 0.5))
+
+
+def _ticks(at: datetime) -> int:
+    return (at - _EPOCH) // _TICK
+
+
+def _moment(ticks: int) -> datetime:
+    return _EPOCH + ticks * _TICK
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,15 +240,18 @@ def receipt(situation: Situation, lifecycle: Lifecycle, now: datetime) -> Receip
 
 
 def _rule_line(rule: FitRule, situation: Situation, lifecycle: Lifecycle, now: datetime) -> RuleLine:
-    holds = evaluate(rule.when, replace(situation, standing=None), lifecycle, now)
+    holds = evaluate(rule.when, _unscored(situation), lifecycle, now)
     return RuleLine(rule.label, say(rule.when), rule.points, holds, rule.line)
 
 
 def _category_line(category: Category, situation: Situation, now: datetime) -> CategoryLine:
-    parts = [(part, part.at(category, now)) for part in contributions(category, situation)]
-    entries = tuple(Entry(part.event, round(part.full), round(left)) for part, left in parts if left)
-    earned = math.floor(math.fsum(left for _, left in parts) + 0.5)
-    return CategoryLine(category.name, category.cap, earned, min(category.cap, earned), entries)
+    half_life, entries, left = category.half_life // _TICK, [], []
+    for part in contributions(category, situation):
+        for points in _left([(_ticks(part.event.at), part.full)], half_life, _ticks(now)):
+            entries.append(Entry(part.event, round(part.full), round(points)))
+            left.append(points)
+    earned = math.floor(math.fsum(left) + 0.5)
+    return CategoryLine(category.name, category.cap, earned, min(category.cap, earned), tuple(entries))
 
 
 def _by_events(situation: Situation, lifecycle: Lifecycle, now: datetime) -> Iterator[Change]:
