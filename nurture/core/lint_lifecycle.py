@@ -36,7 +36,10 @@ def lifecycle_problems(program: Program, texts: Texts) -> Iterator[Problem]:
 
 
 def _dead_ends(stage: Stage, program: Program, texts: Texts) -> Iterator[Problem]:
-    """Yield that nobody enters or leaves a stage. People may end in an `out` stage, and be put there by hand."""
+    """Yield that nobody enters or leaves a stage.
+
+    People may stay customers, end in an `out` stage, and be put there by hand.
+    """
     lifecycle = program.lifecycle
     if stage.role is Role.OUT:
         return
@@ -44,7 +47,9 @@ def _dead_ends(stage: Stage, program: Program, texts: Texts) -> Iterator[Problem
     if stage.name not in entered:
         what, hint = f"nobody can enter stage {stage.name!r}", f"write a move with `to: {stage.name}`"
         yield texts.problem(lifecycle.file, stage.line, what, hint, word=stage.name)
-    if len(lifecycle.stages) > 1 and stage.name not in {move.from_stage for move in lifecycle.moves}:
+    if stage.role is Role.CUSTOMER or len(lifecycle.stages) == 1:
+        return
+    if stage.name not in {move.from_stage for move in lifecycle.moves}:
         what, hint = f"nobody can leave stage {stage.name!r}", f"write a move with `from: {stage.name}`"
         yield texts.problem(lifecycle.file, stage.line, what, hint, word=stage.name)
 
