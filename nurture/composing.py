@@ -1,6 +1,6 @@
-"""What a mail says to one contact: the values that templates may name, rendering, and the hash of what was said.
+"""What a mail says to one contact: the values that templates may name, rendering, the hash of what was said, the mail.
 
-Used by drafts (personal mail), sending (marketing mail) and preview alike. Sends nothing and writes nothing.
+Used by drafts (personal mail), sending (marketing mail), preview and looking alike. Sends nothing and writes nothing.
 """
 
 from __future__ import annotations
@@ -8,14 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
 
 from nurture.core.facts import template_values
-from nurture.core.model import Situation, Value
+from nurture.core.model import Contact, ContactId, Sender, Situation, Value
 from nurture.core.program import Program
 from nurture.core.words import Scope, Voice
 from nurture.mail.keys import KeyRing
-from nurture.mail.thread import reply_subject
+from nurture.mail.thread import reply_subject, split_references
+from nurture.mail.wire import Outgoing
 from nurture.program.artifact import Artifact
 from nurture.program.links import unsubscribe_url
 from nurture.program.render import render
@@ -67,10 +72,63 @@ def values_for(voice: Voice, situation: Situation, program: Program, links: Link
     values = template_values(situation, program.lifecycle, program.company, program.fields)
     contact = situation.contact
     if voice is Voice.MARKETING and contact.address_hash:
-        values["unsubscribe_url"] = unsubscribe_url(
-            links.public_url, links.ring, contact.id, contact.address_hash, Scope.MARKETING
-        )
+        values["unsubscribe_url"] = _unsubscribe(links, contact.id, contact.address_hash)
     return values
+
+
+def kept(row: Row[Any]) -> Composed:
+    """Return the content of personal mail: it is stored with the message, as its rep approved it."""
+    return Composed(row.subject, row.text_body, row.html_body, row.variables or {})
+
+
+def again(row: Row[Any], artifact: Artifact, links: Links) -> Composed:
+    """Render marketing mail a second time, from the values that its message kept."""
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in (row.variables or {}).items()}
+    rendered = render(artifact, values)
+    url = values.get("unsubscribe_url") or _unsubscribe(links, ContactId(row.contact_id), row.to_hash)
+    return Composed(rendered.subject, rendered.text, rendered.html, values, str(url))
+
+
+def outgoing(
+    row: Row[Any], content: Composed, sender: Sender, contact: Contact, sequence: str | None, now: datetime
+) -> Outgoing:
+    """Return a message row with its content as the mail that a provider is given."""
+    voice = Voice(row.voice)
+    return Outgoing(
+        id=row.id,
+        voice=voice,
+        from_address=sender.address,
+        from_name=sender.display_name,
+        to_address=row.to_address,
+        to_name=" ".join(part for part in (contact.first_name, contact.last_name) if part),
+        subject=content.subject,
+        text=content.text,
+        html=content.html,
+        message_id=row.message_id_header,
+        date=row.date_header or now,
+        reply_to=sender.reply_to,
+        in_reply_to=row.in_reply_to,
+        references=split_references(row.thread_references),
+        unsubscribe_url=content.unsubscribe,
+        feedback_id=_feedback_id(row.template, sequence, sender) if content.unsubscribe else None,
+        metadata={"message": str(row.id), "origin": row.origin_key},
+    )
+
+
+def redirected(mail: Outgoing, to: str | None) -> Outgoing:
+    """Return the mail for the one address to which everything goes on a staging system, if there is one."""
+    if not to:
+        return mail
+    return replace(mail, to_address=to, to_name="", subject=f"[to {mail.to_address}] {mail.subject}")
+
+
+def _feedback_id(template: str, sequence: str | None, sender: Sender) -> str:
+    """Return `template:sequence:nurture:sender`: what mailbox providers group complaint rates by."""
+    return f"{template.replace('/', '-')}:{sequence or 'none'}:nurture:{sender.name}"
+
+
+def _unsubscribe(links: Links, contact_id: ContactId, address_hash: str) -> str:
+    return unsubscribe_url(links.public_url, links.ring, contact_id, address_hash, Scope.MARKETING)
 
 
 def content_hash(

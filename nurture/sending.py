@@ -30,7 +30,6 @@ from nurture.db.session import Database
 from nurture.deciding import Pending, Policy
 from nurture.errors import Fenced, ProviderError, TemplateError
 from nurture.mail.address import domain
-from nurture.mail.thread import split_references
 from nurture.mail.wire import Outgoing, to_bytes
 from nurture.program.artifact import Artifact
 from nurture.providers.base import Outcome, Provider, Receipt
@@ -221,46 +220,14 @@ def _compose(
 
 def _written(postroom: Postroom, claimed: _Claimed, pending: Pending, now: datetime) -> _Ready:
     row, due = pending.row, pending.due
-    unsubscribe: str | None = None
-    subject, text, html, variables = row.subject, row.text_body, row.html_body, row.variables or {}
     if due.message.voice is Voice.MARKETING:
         artifact = claimed.artifacts[row.template_hash]
         said = composing.compose(artifact, Voice.MARKETING, due.situation, claimed.program, postroom.links)
-        subject, text, html, variables, unsubscribe = said.subject, said.text, said.html, said.values, said.unsubscribe
-    contact = due.situation.contact
-    mail = Outgoing(
-        id=row.id,
-        voice=due.message.voice,
-        from_address=due.sender.address,
-        from_name=due.sender.display_name,
-        to_address=row.to_address,
-        to_name=" ".join(part for part in (contact.first_name, contact.last_name) if part),
-        subject=subject,
-        text=text,
-        html=html,
-        message_id=row.message_id_header,
-        date=row.date_header or now,
-        reply_to=due.sender.reply_to,
-        in_reply_to=row.in_reply_to,
-        references=split_references(row.thread_references),
-        unsubscribe_url=unsubscribe,
-        feedback_id=_feedback_id(pending) if unsubscribe else None,
-        metadata={"message": str(row.id), "origin": row.origin_key},
-    )
-    return _Ready(pending, _redirected(mail, postroom), variables)
-
-
-def _feedback_id(pending: Pending) -> str:
-    """Return `template:sequence:nurture:sender`: what mailbox providers group complaint rates by."""
-    sequence = pending.due.sequence.name if pending.due.sequence else "none"
-    return f"{pending.row.template.replace('/', '-')}:{sequence}:nurture:{pending.due.sender.name}"
-
-
-def _redirected(mail: Outgoing, postroom: Postroom) -> Outgoing:
-    if not postroom.redirect_all_to:
-        return mail
-    note = f"[to {mail.to_address}] {mail.subject}"
-    return replace(mail, to_address=postroom.redirect_all_to, to_name="", subject=note)
+    else:
+        said = composing.kept(row)
+    sequence = due.sequence.name if due.sequence else None
+    mail = composing.outgoing(row, said, due.sender, due.situation.contact, sequence, now)
+    return _Ready(pending, composing.redirected(mail, postroom.redirect_all_to), said.values)
 
 
 # --- what is not sent -------------------------------------------------------------------------------------------------
