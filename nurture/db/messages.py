@@ -163,6 +163,11 @@ def count_by_state(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(select(M.state, func.count()).group_by(M.state))}
 
 
+def count_in(connection: Connection, state: MessageState) -> int:
+    """Return how many messages are in one state, without looking at the others."""
+    return connection.scalar(select(func.count()).where(M.state == state)) or 0
+
+
 def states_of(connection: Connection, origin_keys: Sequence[str]) -> dict[str, tuple[MessageState, datetime]]:
     """Return state and last moment (sent, or last change) of the messages with those origins."""
     query = select(M.origin_key, M.state, func.coalesce(M.sent_at, M.updated_at, type_=M.updated_at.type).label("at"))

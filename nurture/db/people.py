@@ -79,6 +79,16 @@ def address_keys(connection: Connection, ids: Collection[int]) -> dict[int, list
     return found
 
 
+def lineage(connection: Connection, contact_id: int) -> list[int]:
+    """Return a contact and whom they were merged into, one after the other."""
+    found = [contact_id]
+    while (row := contact_rows(connection, found[-1:]).get(found[-1])) and row.merged_into is not None:
+        if row.merged_into in found:
+            break
+        found.append(row.merged_into)
+    return found
+
+
 # --- accounts ---------------------------------------------------------------------------------------------------------
 
 
