@@ -88,8 +88,11 @@ def verify_keys(connection: Connection, ring: KeyRing | None) -> None:
 # --- rehearsals -------------------------------------------------------------------------------------------------------
 
 
-def make_rehearsal(connection: Connection, now: datetime) -> None:
-    """Turn this database (a copy) into a rehearsal that begins at `now`. There is no way back."""
+def make_rehearsal(connection: Connection, now: datetime | None) -> None:
+    """Turn this database (a copy) into a rehearsal that begins at `now` (None: where it is first moved to).
+
+    There is no way back.
+    """
     _change(connection, rehearsal=True, rehearsal_now=now)
 
 
