@@ -29,11 +29,16 @@ TESTED_WITHIN = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the settings say about sending: which providers are real, and how many messages a day they may carry."""
+    """What the settings say about sending: which providers are real, how many messages a day they may carry.
+
+    `patience` is how rarely due work is looked at (a cron job: the time between its runs), so that lying that long is
+    not taken for being left lying.
+    """
 
     real_providers: frozenset[str] = frozenset()
     launch_cap: int | None = None
     public_url: str = ""
+    patience: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,7 @@ def _pending(page: _Page, row: Row[Any]) -> Pending:
         unsubscribe_ready=page.unsubscribe if real and voice is Voice.MARKETING else None,
         drafted_at=row.created_at,
         slot_at=page.slots.get(row.id),
+        patience=page.policy.patience,
     )
     return Pending(row, due, real)
 

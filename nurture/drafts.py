@@ -233,7 +233,8 @@ def snooze(connection: Connection, message_id: int, rep: Rep, until: datetime, n
     _still_open(row)
     if until <= now:
         raise Refused(f"{until:%Y-%m-%d %H:%M} has passed: snooze until a later time")
-    messages.save(connection, [{"id": message_id, "due_at": until}], now)
+    later = row.not_after + max(until - row.due_at, timedelta(0)) if row.not_after else None
+    messages.save(connection, [{"id": message_id, "due_at": until, "not_after": later}], now)
     if row.state == MessageState.AWAITING_APPROVAL:
         timers.set_timers(connection, [(TimerKind.DRAFT, message_id, until + timedelta(days=7))])
     else:

@@ -17,13 +17,12 @@ from nurture import intake, live, runs
 from nurture.core.effects import Plan
 from nurture.core.model import ContactId, Enrollment, Event, Situation, VersionId
 from nurture.core.program import Program
-from nurture.core.schedule import after_message, after_task, schedule
+from nurture.core.schedule import after_message, schedule
 from nurture.core.sequence import Sequence as Sequenced
 from nurture.core.words import LIVE_ENROLLMENTS, SENT_MESSAGES, EnrollmentState, MessageState, TimerKind
 from nurture.db import decisions, enrollments, messages, situations, timers
 from nurture.db.decisions import Decided
 from nurture.db.session import Database
-from nurture.runs import WATCHDOG
 
 PAGE = 250
 """Runs a tick takes at once: a page stays well under 200 ms."""
@@ -104,34 +103,21 @@ def origin_key(run: Enrollment) -> str:
 
 def _plan(page: _Page, run: Enrollment, outcomes: Mapping[str, tuple[MessageState, datetime]]) -> None:
     try:
-        if (plan := _next(page, run, outcomes)) is not None:
-            page.plans.append(plan)
+        page.plans.append(_next(page, run, outcomes))
     except Exception as error:  # noqa: BLE001 - first of three: one run never stops the others
         page.failed.append((run, f"{type(error).__name__}: {error}"))
 
 
-def _next(page: _Page, run: Enrollment, outcomes: Mapping[str, tuple[MessageState, datetime]]) -> Plan | None:
-    now, sequence = page.now, page.versions[run.version_id]
-    if run.state is EnrollmentState.PAUSED and run.paused_until and run.paused_until > now:
-        return Plan(run, run.paused_until)
-    if run.state is EnrollmentState.PAUSED:
-        run = replace(run, state=EnrollmentState.ACTIVE, paused_until=None, reason=None)
+def _next(page: _Page, run: Enrollment, outcomes: Mapping[str, tuple[MessageState, datetime]]) -> Plan:
+    sequence, situation = page.versions[run.version_id], page.loaded[run.contact_id]
     step = sequence.step(run.step_id or "")
-    if run.waiting_for == "message" and step is not None:
-        state, at = outcomes.get(origin_key(run), (MessageState.CANCELLED, now))
-        if state in _OPEN:
-            return Plan(run, now + WATCHDOG)
-        run = after_message(sequence, run, step, _RESULT.get(state, "cancelled"), at, now).enrollment
-    elif run.waiting_for == "task" and step is not None:
-        run = after_task(sequence, run, step, now, now).enrollment
-    if run.state not in LIVE_ENROLLMENTS:
-        return Plan(run, None)
-    situation, lifecycle, company = page.loaded[run.contact_id], page.program.lifecycle, page.program.company
-    return schedule(sequence, run, situation, lifecycle, company, now)
+    state, at = outcomes.get(origin_key(run), (None, page.now))
+    if step is not None and state in _RESULTS:
+        run = after_message(sequence, run, step, _RESULTS[state], at, page.now).enrollment
+    return schedule(sequence, run, situation, page.program.lifecycle, page.program.company, page.now)
 
 
-_RESULT = dict.fromkeys(SENT_MESSAGES, "sent") | {MessageState.REFUSED: "refused", MessageState.CANCELLED: "cancelled"}
-_OPEN = frozenset(MessageState) - frozenset(_RESULT)
+_RESULTS = dict.fromkeys(SENT_MESSAGES, "sent") | {MessageState.REFUSED: "refused", MessageState.CANCELLED: "cancelled"}
 
 
 def _write(connection: Connection, page: _Page) -> None:

@@ -63,12 +63,13 @@ class Postroom:
     allow_domains: frozenset[str] = frozenset()
     launch_cap: int | None = None
     settle_after: timedelta = timedelta(days=3)
+    patience: timedelta = timedelta()
 
     @property
     def policy(self) -> Policy:
         """Return what decisions need to know of it."""
         real = frozenset(name for name, provider in self.providers.items() if provider.real)
-        return Policy(real, self.launch_cap, self.links.public_url)
+        return Policy(real, self.launch_cap, self.links.public_url, self.patience)
 
 
 @dataclass(frozen=True, slots=True)

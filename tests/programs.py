@@ -45,7 +45,7 @@ moves:
     reason: went quiet
     cool_off: 30 days
   - {from: prospect, to: customer, when: "did('purchased')", reason: bought}
-  - {from: [lead, prospect], to: lost, when: "did('complained')", reason: complained}
+  - {from: [lead, prospect, customer], to: lost, when: "did('complained')", reason: complained}
 scoring:
   fit:
     rules:
@@ -108,7 +108,6 @@ PROSPECT_TEXT = """\
 {{% block content %}}
 Hello {{{{ first_name | default('there') }}}}, {body}
 {{% endblock %}}
-{{% block closing %}}{{% include 'snippets/opt-out.txt' %}}{{% endblock %}}
 """
 
 

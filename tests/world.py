@@ -70,7 +70,7 @@ class World:
         self.database, self.folder, self.now = database, folder, MONDAY
         self.keys = count(1)
         with database.write() as connection:
-            instance.create(connection, RING, "test-instance", self.now)
+            instance.create(connection, "test-instance", RING, self.now)
         self.apply(changes or {})
         self.outbox = Outbox(folder / "outbox", fsync=False)
         self.postroom = Postroom({"outbox": self.outbox}, LINKS, "tester")

@@ -104,7 +104,7 @@ def test_a_second_import_changes_nothing(world: World, file: Callable[..., Path]
 
     report = run(world, path)
 
-    assert (report.counts["unchanged"], report.counts.get("created", 0), report.counts["events"]) == (3, 0, 0)
+    assert (report.counts["unchanged"], report.counts["created"], report.counts["events"]) == (3, 0, 0)
     after = everything(world)
     assert {name: after[name] for name in ("contacts", "addresses", "accounts", "stage_changes", "suppressions")} == {
         name: before[name] for name in ("contacts", "addresses", "accounts", "stage_changes", "suppressions")
@@ -373,7 +373,7 @@ def test_suppressions_go_out_and_come_back(world: World, file: Callable[..., Pat
         assert export_suppressions(world.database, out) == 2
     assert "'=cmd()" in exported.read_text()
     again = import_suppressions(world.database, world.program, RING, exported, world.now)
-    assert again.counts.get("suppressed", 0) == 0
+    assert again.counts["suppressed"] == 0
 
 
 # --- events -----------------------------------------------------------------------------------------------------------
@@ -459,7 +459,7 @@ def test_real_leads_import_completely(world: World, tmp_path: Path) -> None:
     with leads.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
 
-    assert report.rows == len(rows) == report.counts["created"] + report.counts.get("rejected", 0)
+    assert report.rows == len(rows) == report.counts["created"] + report.counts["rejected"]
     assert Counter(row.reason for row in world.rows(tables.Suppression)) == _wishes(rows)
     again = import_contacts(world.database, program, RING, replace(opened), world.now)
     assert again.counts["unchanged"] == len(rows)

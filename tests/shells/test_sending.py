@@ -167,7 +167,7 @@ def test_the_outbox_settles_itself_by_its_files(world: World) -> None:
         connection.execute(update(tables.Message).values(state="dispatching", owner="gone", provider="outbox"))
     row = world.row(tables.Message, contact_id=ann)
     world.outbox.path(_mail(row)).parent.mkdir(parents=True)
-    world.outbox.path(_mail(row)).write_bytes(b"Subject: already there\r\n\r\n")
+    world.outbox.path(_mail(row)).write_bytes(b"Date: Mon, 02 Mar 2026 09:00:00 +0000\r\n\r\n")
     world.work()
     world.work()
     states = {row.contact_id: row.state for row in world.rows(tables.Message)}
@@ -261,12 +261,8 @@ def test_a_missing_variable_holds_that_message_and_the_others_go(world: World) -
     held = world.row(tables.Decision, outcome="hold")
     assert "plan" in held.reason
     assert world.mails()[0]["Subject"] == "Your pro plan"
-    with world.database.write() as connection:
-        connection.execute(
-            update(tables.Contact).where(tables.Contact.first_name == "Ann").values(fields={"plan": "free"})
-        )
     world.advance(hours=5)
-    assert world.row(tables.Decision, outcome="hold").count >= 2
+    assert world.row(tables.Decision, outcome="hold").count == 2
     with world.database.write() as connection:
         connection.execute(update(tables.Contact).values(fields={"plan": "free"}))
     world.advance(hours=5)
