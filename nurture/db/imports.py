@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, select, update
 
 from nurture.db import tables
 from nurture.db.bulk import insert_rows, reserve_ids
 
-_RUN = cast("Table", tables.ImportRun.__table__)
+_RUN = tables.ImportRun.__table__
 
 
 @dataclass(frozen=True, slots=True)

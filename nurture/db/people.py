@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, Row, Table, func, or_, select, text
+from sqlalchemy import Connection, Row, func, or_, select, text
 
 from nurture.core.model import ContactId, Rep, RepId
 from nurture.core.words import Voice
 from nurture.db import tables
 from nurture.db.bulk import in_page, insert_rows, reserve_ids
 
-_CONTACT = cast("Table", tables.Contact.__table__)
-_ACCOUNT = cast("Table", tables.Account.__table__)
-_ADDRESS = cast("Table", tables.Address.__table__)
-_EXTERNAL = cast("Table", tables.ExternalId.__table__)
-_REP = cast("Table", tables.Rep.__table__)
-_SENDER = cast("Table", tables.Sender.__table__)
+_CONTACT = tables.Contact.__table__
+_ACCOUNT = tables.Account.__table__
+_ADDRESS = tables.Address.__table__
+_EXTERNAL = tables.ExternalId.__table__
+_REP = tables.Rep.__table__
+_SENDER = tables.Sender.__table__
 
 _NEW_PEOPLE = 0x6E757274
 """The advisory lock under which new contacts and accounts are made."""

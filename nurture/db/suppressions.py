@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, Row, Table, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from nurture.core.model import ContactId, Suppressed
 from nurture.core.words import Scope
@@ -15,8 +15,8 @@ from nurture.db import tables
 from nurture.db.bulk import in_page, insert_new
 from nurture.mail.keys import KeyRing
 
-_SUPPRESSION = cast("Table", tables.Suppression.__table__)
-_ADDRESS = cast("Table", tables.Address.__table__)
+_SUPPRESSION = tables.Suppression.__table__
+_ADDRESS = tables.Address.__table__
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,20 @@ class Company:
         """The domain that it has, or is about to get."""
         return self.values.get("domain") or (self.old["domain"] if self.old else None)
 
+    def take(self, row: Row) -> None:
+        """Take over what a row says. A name that is known stays: rows write one company's name in many ways."""
+        given = {key: list(value) if isinstance(value, tuple) else value for key, value in row.account.items()}
+        given.pop("name", None)
+        name = row.account.get("name")
+        self.values |= given
+        self.fields |= row.account_fields
+        if name is not None and "name" not in self.values and not (self.old and self.old["name"]):
+            self.values |= {"name": name, "name_key": name_key(name)}
+
     def changed(self) -> dict[str, Any] | None:
-        """Return the row to write, None when there is nothing new. A name that is known stays."""
+        """Return the row to write, None when there is nothing new."""
         before = {name: self.old[name] if self.old else None for name in _COLUMNS}
         after = before | self.values
-        if self.old and self.old["name"]:
-            after |= {"name": self.old["name"], "name_key": self.old["name_key"]}
         own_before = dict(self.old["fields"]) if self.old else {}
         own = own_before | self.fields
         return None if self.old and (after, own) == (before, own_before) else {"id": self.id, **after, "fields": own}
@@ -67,15 +75,11 @@ class Companies:
         if domain is None and name is None:
             return None
         company = self._find(domain, name) or Company()
-        company.values |= {
-            key: list(value) if isinstance(value, tuple) else value for key, value in row.account.items()
-        }
+        company.take(row)
         if name is not None:
-            company.values["name_key"] = name_key(name)
             self._by_name.setdefault(name_key(name), company)
         if domain is not None:
             self._by_domain[str(domain)] = company
-        company.fields |= row.account_fields
         self._touched[id(company)] = company
         return company
 

@@ -20,6 +20,9 @@ from nurture.importing.run import Job, Progress, carry_out
 from nurture.importing.table import RawRow, Table, open_table
 from nurture.mail.keys import KeyRing
 
+COUNTED = ("created", "updated", "unchanged", "repeated", "rejected", "accounts", "suppressed", "events")
+"""What an import of contacts counts: rows by what became of them (the first five), then what else was made."""
+
 
 @dataclass(frozen=True, slots=True)
 class ContactsFile:
@@ -78,7 +81,7 @@ def import_contacts(
         write_page(connection, understood(file.reader, page, tally, now), setting, tally)
         return tally
 
-    job = Job(file.table, file.source, file.mapping, file.rejected)
+    job = Job(file.table, file.source, file.mapping, COUNTED, file.rejected)
     return carry_out(database, job, write, progress, now)
 
 

@@ -96,7 +96,9 @@ def import_events(
         tally.counts["known"] += recorded.duplicates
         return tally
 
-    return carry_out(database, Job(table, source, "events", rejected), write, progress, now)
+    return carry_out(
+        database, Job(table, source, "events", ("events", "known", "rejected"), rejected), write, progress, now
+    )
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from nurture.db import imports
 from nurture.db.session import Database
-from nurture.importing.report import ImportReport, RejectedFile, Tally
+from nurture.importing.report import Bad, ImportReport, RejectedFile, Tally
 from nurture.importing.table import RawRow, Table
 
 PAGE = 500
@@ -28,11 +28,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file to import. `meaning` is everything beside the file that decides what its rows become."""
+    """One file to import. `meaning` is everything beside the file that decides what its rows become.
+
+    `counted` names what is counted, so that a report tells zeros too.
+    """
 
     table: Table
     source: str
     meaning: object
+    counted: tuple[str, ...]
     rejected: Path | None = None
 
     @property
@@ -55,20 +59,26 @@ def carry_out(database: Database, job: Job, write: WritePage, progress: Progress
             with database.write() as connection:
                 tally = write(connection, page)
                 done, counts = done + len(page), counts + tally.counts
-                kept = counts + Counter(rejected_bytes=rejected.write(tally.bad))
+                kept = counts + Counter(rejected_bytes=rejected.write(sorted(tally.bad, key=_line)))
                 imports.save(connection, run.id, done, kept)
     finally:
         rejected.close()
     with database.write() as connection:
         imports.save(connection, run.id, done, counts, now)
+    told = {name: counts[name] for name in job.counted}
     path = rejected.path if rejected.written else None
-    encoding, delimiter = table.surveyed.encoding, table.delimiter
-    return ImportReport(table.path, job.source, done, dict(counts), run.rows_done, path, encoding, delimiter)
+    return ImportReport(
+        table.path, job.source, done, told, run.rows_done, path, table.surveyed.encoding, table.delimiter
+    )
 
 
 def fingerprint(meaning: object) -> str:
     """Return the SHA-256 of a value made of dataclasses, mappings, sets, lists and plain values."""
     return hashlib.sha256(orjson.dumps(_plain(meaning), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _line(bad: Bad) -> int:
+    return bad[0].line
 
 
 def _pages(table: Table, skip: int, progress: Progress | None) -> Iterator[list[RawRow]]:

@@ -64,7 +64,13 @@ def import_suppressions(
         tally.counts["suppressed"] += len({wish.address or wish.address_hash for wish in added})
         return tally
 
-    return carry_out(database, Job(table, "suppressions", [scope.value, reason], rejected), write, progress, now)
+    return carry_out(
+        database,
+        Job(table, "suppressions", [scope.value, reason], ("suppressed", "rejected"), rejected),
+        write,
+        progress,
+        now,
+    )
 
 
 def export_suppressions(database: Database, file: TextIO) -> int:
