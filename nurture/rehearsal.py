@@ -49,6 +49,12 @@ def rehearse(source: Database, target_url: str, now: datetime, *, begin: datetim
     return counts
 
 
+def require(database: Database) -> None:
+    """Raise Fenced unless this is a rehearsal."""
+    with database.read() as connection:
+        instance.require_rehearsal(connection)
+
+
 def pretend(database: Database, now: datetime) -> None:
     """Move a rehearsal to `now`.
 

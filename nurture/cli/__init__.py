@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 import nurture
-from nurture.cli import contacts, db, events, init, reps, suppressions
+from nurture.cli import contacts, db, events, init, rehearse, reps, run, serve, suppressions
 from nurture.errors import NurtureError
 
 
@@ -41,6 +41,9 @@ app.add_typer(reps.app, name="reps")
 app.add_typer(events.app, name="events")
 app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(db.app, name="db")
+app.command("run")(run.run)
+app.command("serve")(serve.serve)
+app.command("rehearse")(rehearse.rehearse)
 
 
 def _version(wanted: bool) -> None:

@@ -34,15 +34,15 @@ class Context:
 
 
 @contextmanager
-def opened(ctx: typer.Context) -> Iterator[Context]:
-    """Open the database of the working folder; it is closed at the end of the block.
+def opened(ctx: typer.Context, database_url: str | None = None) -> Iterator[Context]:
+    """Open the database of the working folder, or another one; it is closed at the end of the block.
 
     Raises:
         UsageError: this is no working folder.
         DatabaseError: the database is missing, older, newer or unreachable.
         SuppressionKeyError: the key is missing or is not the database's.
     """
-    settings = settings_of(ctx)
+    settings = settings_of(ctx, database_url)
     database = Database(settings.database_url)
     try:
         migrate.check(database)
@@ -54,9 +54,13 @@ def opened(ctx: typer.Context) -> Iterator[Context]:
         database.dispose()
 
 
-def settings_of(ctx: typer.Context) -> Settings:
-    """Return the settings of the working folder that the command line, NURTURE_FOLDER or the current folder names."""
-    return load_settings(find_folder(ctx.find_root().obj, Path.cwd()), os.environ)
+def settings_of(ctx: typer.Context, database_url: str | None = None) -> Settings:
+    """Return the settings of the working folder that the command line, NURTURE_FOLDER or the current folder names.
+
+    `database_url` (relative to the folder, as in nurture.toml) wins over theirs.
+    """
+    other = {"NURTURE_DATABASE_URL": database_url} if database_url else {}
+    return load_settings(find_folder(ctx.find_root().obj, Path.cwd()), {**os.environ, **other})
 
 
 def find_folder(given: Path | None, start: Path) -> Path:
