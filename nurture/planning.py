@@ -17,7 +17,7 @@ from nurture.core.model import ContactId, Sender, SenderId, Situation, VersionId
 from nurture.core.program import Program
 from nurture.core.sequence import Sequence as Sequenced
 from nurture.core.words import EnrollmentState, MessageState, TimerKind, Voice
-from nurture.db import decisions, messages, senders, timers
+from nurture.db import decisions, instance, messages, senders, timers
 from nurture.db.decisions import Decided
 from nurture.mail.thread import mint_message_id, references
 
@@ -43,10 +43,11 @@ class _Unplannable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Senders:
-    """The senders of a page, by name and by rep."""
+    """The senders of a page, by name and by rep, and what makes this database's Message-IDs its own."""
 
     by_name: Mapping[str, Sender]
     by_rep: Mapping[int, Sender]
+    salt: str
 
 
 def plan_messages(
@@ -63,7 +64,8 @@ def plan_messages(
     if not wanted:
         return list(plans)
     found = senders.every(connection)
-    who = _Senders({s.name: s for s in found}, {s.rep_id: s for s in found if s.rep_id is not None})
+    salt = instance.read(connection).instance_id
+    who = _Senders({s.name: s for s in found}, {s.rep_id: s for s in found if s.rep_id is not None}, salt)
     threads = messages.thread_of(connection, [p.plan.enrollment.id for p in wanted if p.action.thread])
     rows, held, saved = [], [], []
     for plan, planned in zip(plans, asking, strict=True):
@@ -123,7 +125,7 @@ def _row(
         "not_after": action.not_after,
         "to_address": contact.email,
         "to_hash": contact.address_hash,
-        "message_id_header": mint_message_id(origin, sender.address),
+        "message_id_header": mint_message_id(origin, sender.address, who.salt),
         "in_reply_to": (thread[-1].wire_id or thread[-1].message_id_header) if thread else None,
         "thread_references": " ".join(_references(thread)) or None,
         "created_at": now,
