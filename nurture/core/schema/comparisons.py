@@ -10,6 +10,7 @@ from nurture.core.schema.flaws import Flaw, Flaws, flawed, meant
 from nurture.core.schema.vocabulary import Vocabulary
 from nurture.core.words import FieldType
 
+_LARGEST = 10**15
 _ORDERED = (Op.LT, Op.LE, Op.GT, Op.GE)
 _SAID = {
     FieldType.NUMBER: "a number",
@@ -81,6 +82,9 @@ def _nearest(field: str, fields: object) -> str:
 
 
 def _check_form(op: Op, value: Value) -> None:
+    for each in value if isinstance(value, tuple) else (value,):
+        if isinstance(each, int | float) and not abs(each) <= _LARGEST:
+            raise flawed("this number is too large")
     if value is None or (isinstance(value, tuple) and None in value):
         raise flawed("a field cannot be compared with nothing", "ask known(field) or unknown(field)")
     if op in (Op.IN, Op.NOT_IN):

@@ -117,6 +117,7 @@ _SAYINGS = (
     ("another document", "a second document begins here", "write it into a file of its own"),
     ("undefined alias", "text cannot begin with *", "put it in quotes"),
     ("cannot start any token", "text cannot begin with this character", "put it in quotes"),
+    ("while parsing a flow", "this list or mapping in brackets cannot be read", "put text that has a comma in quotes"),
     ("expected <block end>", "this line does not fit the indentation above it", "indent it like its neighbors"),
     ("unexpected end of stream", "the file ends inside quotes", "close the quotes"),
     ("could not find expected ':'", "a key without a colon", "write `key: value`"),

@@ -13,7 +13,7 @@ from nurture.core.conditions import Condition, Did, Idle, leaves
 from nurture.core.events import KINDS
 from nurture.core.lifecycle import Category, FitModel, FitRule, Lifecycle, Move, Stage
 from nurture.core.schema.document import Document, parse
-from nurture.core.schema.flaws import flawed
+from nurture.core.schema.flaws import Flaw, Flaws, flawed
 from nurture.core.schema.shapes import (
     Elapsed,
     EventName,
@@ -190,9 +190,10 @@ def _unique_stages(stages: list[StageShape]) -> list[StageShape]:
     if not stages:
         raise flawed("a lifecycle needs at least one stage")
     names = [stage.name for stage in stages]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = [place for place, name in enumerate(names) if name in names[:place]]
     if twice:
-        raise flawed(f"two stages are named {twice!r}", "give each stage its own name")
+        hint = "give each stage its own name"
+        raise Flaws(Flaw(f"two stages are named {names[place]!r}", hint, (place, "name")) for place in twice)
     return stages
 
 

@@ -193,7 +193,16 @@ def _keys(shape: type[BaseModel]) -> list[str]:
 
 def _unknown_keys(shape: type[BaseModel], value: Mapping[str, object]) -> list[Flaw]:
     known = _keys(shape)
-    return [Flaw(f"unknown key `{key}`", meant(key, known), (key,), at_key=True) for key in value if key not in known]
+    return [
+        Flaw(f"unknown key `{key}`", _split_hint(key, value[key]) or meant(key, known), (key,), at_key=True)
+        for key in value
+        if key not in known
+    ]
+
+
+def _split_hint(key: str, value: object) -> str | None:
+    """Return what to do when a comma inside brackets has cut a text in two: the rest looks like a key."""
+    return "put text that has a comma in quotes" if value is None and re.search(r"[()'\"\]]", key) else None
 
 
 def _as_error(flaw: Flaw, value: object) -> InitErrorDetails:
@@ -229,8 +238,8 @@ def _flaws(found: ErrorDetails) -> tuple[Flaw, ...]:
         return error.flaws
     if found["type"] == "missing":
         return (Flaw(f"`{found['loc'][-1]}` is missing"),)
-    expected = _EXPECTED.get(found["type"])
-    if expected is None:
+    expected = _EXPECTED.get(found["type"], "").format(**found.get("ctx", {}))
+    if not expected:
         return (Flaw(found["msg"][:1].lower() + found["msg"][1:]),)
     return (Flaw(f"expected {expected}, not {shown(found['input'])}"),)
 
@@ -243,4 +252,8 @@ _EXPECTED = {
     "list_type": "a list",
     "dict_type": "keys and values",
     "model_type": "keys and values",
+    "literal_error": "{expected}",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "too_short": "at least {min_length}",
 }
