@@ -126,7 +126,7 @@ class Mapping:
         return next((target for target in self.targets if target.field == name), None)
 
 
-_PIECE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]|[^{}]+")
+_PIECE = re.compile(r"\{\{|\}\}|\{\s*([^{}\s][^{}]*)\}|[{}]|[^{}]+")
 
 
 def parse_expression(text: str) -> Expression:
