@@ -16,16 +16,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from nurture import composing, deciding, live, runs, settling
+from nurture import answering, composing, deciding, live, settling
 from nurture.composing import Links
 from nurture.core.decide import decide
 from nurture.core.decision import Cancel, Decision, Hold, Send, Skip
-from nurture.core.effects import EndRun, Reaction
-from nurture.core.model import ContactId, EnrollmentId
 from nurture.core.program import Program
-from nurture.core.words import EnrollmentState, MessageState, TimerKind, Voice
-from nurture.db import decisions, effects, instance, messages, quotas, situations, timers
-from nurture.db.decisions import Decided
+from nurture.core.words import MessageState, TimerKind, Voice
+from nurture.db import decisions, instance, messages, quotas, timers
 from nurture.db.session import Database
 from nurture.deciding import Pending, Policy
 from nurture.errors import Fenced, ProviderError, TemplateError
@@ -117,7 +114,7 @@ def send_due(
     settled = settling.by_evidence(database, postroom.providers, claimed.silent, now)
     ready, answers = _compose(postroom, claimed, now)
     with database.write() as connection:
-        ended = _answer(connection, postroom, claimed.program, answers, now)
+        ended = answering.carry_out(connection, postroom.owner, claimed.program, answers, now)
     counts: Counter[str] = Counter()
     for group in _groups(ready, postroom):
         if stopping():
@@ -231,75 +228,6 @@ def _written(postroom: Postroom, claimed: _Claimed, pending: Pending, now: datet
     return _Ready(pending, composing.redirected(mail, postroom.redirect_all_to), said.values)
 
 
-# --- what is not sent -------------------------------------------------------------------------------------------------
-
-
-def _answer(
-    connection: Connection,
-    postroom: Postroom,
-    program: Program,
-    answers: Sequence[tuple[Pending, Hold | Skip | Cancel]],
-    now: datetime,
-) -> int:
-    """Carry out holds, skips and cancels; return how many messages ended."""
-    ending = [(p, a) for p, a in answers if not isinstance(a, Hold)]
-    loaded = {p.due.situation.contact.id: p.due.situation for p, _ in ending}
-    situations.lock(connection, loaded.keys())
-    waits = {p.row.id: a.until for p, a in answers if isinstance(a, Hold)}
-    given_back = messages.give_back(connection, list(waits), postroom.owner, now)
-    timers.set_timers(connection, [(TimerKind.MESSAGE, key, waits[key]) for key in given_back])
-    _end(connection, program, ending, now)
-    cancels = [
-        Reaction(ContactId(p.row.contact_id), (_end_run(p, a.reason),), None, None)
-        for p, a in ending
-        if isinstance(a, Cancel) and p.row.enrollment_id is not None
-    ]
-    effects.write(connection, cancels, loaded, program, now)
-    decisions.record(connection, [_decided(p, a) for p, a in answers], program.hash, now)
-    return len(ending)
-
-
-def _end(
-    connection: Connection, program: Program, ending: Sequence[tuple[Pending, Skip | Cancel]], now: datetime
-) -> None:
-    changes = [
-        {
-            "id": pending.row.id,
-            "state": MessageState.CANCELLED,
-            "reason": f"skip: {answer.reason}" if isinstance(answer, Skip) else answer.reason,
-            "owner": None,
-        }
-        for pending, answer in ending
-    ]
-    messages.save(connection, changes, now)
-    timers.clear(connection, TimerKind.MESSAGE, [pending.row.id for pending, _ in ending])
-    skipped = {
-        EnrollmentId(p.row.enrollment_id): ("skipped", now)
-        for p, a in ending
-        if isinstance(a, Skip) and p.row.enrollment_id is not None
-    }
-    runs.after_messages(connection, program, skipped, now)
-
-
-def _end_run(pending: Pending, reason: str) -> EndRun:
-    return EndRun(EnrollmentId(pending.row.enrollment_id), EnrollmentState.EXITED, reason)
-
-
-def _decided(pending: Pending, answer: Decision) -> Decided:
-    row = pending.row
-    return Decided(
-        row.contact_id,
-        row.enrollment_id,
-        row.id,
-        row.step_id,
-        type(answer).__name__.lower(),
-        getattr(answer, "reason", ""),
-        answer.checks,
-        answer.until if isinstance(answer, Hold) else None,
-        pending.rule,
-    )
-
-
 # --- dispatch and settle ----------------------------------------------------------------------------------------------
 
 
@@ -350,7 +278,7 @@ def _dispatch(
     messages.save(connection, [_kept(message) for message in going], now)
     if postroom.providers[provider].real:
         quotas.count(connection, now.date(), Counter(message.pending.row.sender_id for message in going))
-    decided = [_decided(message.pending, Send(message.pending.checks)) for message in going]
+    decided = [answering.decided(message.pending, Send(message.pending.checks)) for message in going]
     decisions.record(connection, decided, program.hash, now)
     return going
 
