@@ -1,4 +1,4 @@
-"""Real databases for the tests, fast: one template per run, copied for every test.
+"""Real databases for the tests, fast: one template per run, copied (or a copy wiped) for every test.
 
 A run (all its xdist workers) shares one folder. The template of SQLite is a file there; PostgreSQL is the one that
 NURTURE_TEST_PG_URL names, or the one from pip, started by whoever needs it first and stopped by the controller.
@@ -27,6 +27,7 @@ from sqlalchemy import event
 
 from nurture.db import migrate
 from nurture.db.session import Database, read_url
+from nurture.db.tables import Base
 
 RUN = "NURTURE_TEST_RUN"
 PG_URL = "NURTURE_TEST_PG_URL"
@@ -75,9 +76,10 @@ def begin_run() -> None:
 def end_run() -> None:
     """Stop and remove what the run made (called once, by the controller)."""
     folder = Path(os.environ.pop(RUN))
-    given = folder / "given"
-    if given.exists():
-        _admin(os.environ[PG_URL], f'DROP DATABASE IF EXISTS "{given.read_text()}"')
+    made = folder / "made"
+    if made.exists() and (given := os.environ.get(PG_URL)):
+        for name in set(made.read_text().split()):
+            _admin(given, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     _remove(folder)
 
 
@@ -143,17 +145,65 @@ def _sqlite_template() -> Path:
 # --- PostgreSQL -------------------------------------------------------------------------------------------------------
 
 
+_idle: list[str] = []
+"""Databases of this worker with our tables and no rows: wiping one takes a tenth of the time of making one."""
+
+_WIPE = """
+DO $$
+DECLARE name text; filled boolean;
+BEGIN
+    PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid();
+    IF (SELECT count(*) FROM pg_tables WHERE schemaname = 'public') <> {tables} THEN
+        RAISE 'the test changed the tables';
+    END IF;
+    SET LOCAL session_replication_role = replica;
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM %%I)', name) INTO filled;
+        IF filled THEN EXECUTE format('DELETE FROM %%I', name); END IF;
+    END LOOP;
+    FOR name IN SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL LOOP
+        EXECUTE format('ALTER SEQUENCE %%I RESTART', name);
+    END LOOP;
+    UPDATE alembic_version SET version_num = '{head}';
+END $$
+"""
+
+_NOT_WIPED = ("P0001", "42501", "42P01")
+"""The test changed the tables; we are no superuser; a table is gone."""
+
+
 @contextmanager
 def postgresql_url(*, empty: bool = False) -> Iterator[str]:
-    """Open a new database, with our tables unless `empty`; it is dropped at the end."""
-    server = _server()
+    """Open a database of the test's own, with our tables unless `empty`."""
+    name = _idle.pop() if _idle and not empty else _create(empty)
+    try:
+        yield _named(_server(), name)
+    finally:
+        if not empty and _wiped(name):
+            _idle.append(name)
+        else:
+            _admin(_server(), f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _create(empty: bool) -> str:
     name = f"t_{uuid.uuid4().hex[:12]}"
     template = "template0" if empty else _postgresql_template()
-    _admin(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    _admin(_server(), f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+    return name
+
+
+def _wiped(name: str) -> bool:
+    statement = _WIPE.format(tables=len(Base.metadata.tables) + 1, head=migrate.head())
     try:
-        yield _named(server, name)
-    finally:
-        _admin(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+        _admin(_named(_server(), name), statement)
+    except sa.exc.DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in _NOT_WIPED:
+            return False
+        raise
+    with (_folder() / "made").open("a") as made:
+        made.write(f"{name}\n")
+    return True
 
 
 @cache
@@ -191,12 +241,11 @@ def _from_pip() -> str:
 def _postgresql_template() -> str:
     server = _server()
     name = f"nurture_template_{_folder().name.removeprefix(_PREFIX).replace('-', '_').lower()}"
-    made = _folder() / ("given" if os.environ.get(PG_URL) else "made")
     with _locked():
-        if not made.exists():
+        if not (_folder() / "made").exists():
             _admin(server, f'CREATE DATABASE "{name}" TEMPLATE template0')
             migrate.upgrade(_named(server, name))
-            made.write_text(name)
+            (_folder() / "made").write_text(f"{name}\n")
     return name
 
 
