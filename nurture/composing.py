@@ -90,9 +90,9 @@ def again(row: Row[Any], artifact: Artifact, links: Links) -> Composed:
 
 
 def outgoing(
-    row: Row[Any], content: Composed, sender: Sender, contact: Contact, sequence: str | None, now: datetime
+    row: Any, content: Composed, sender: Sender, contact: Contact, sequence: str | None, now: datetime
 ) -> Outgoing:
-    """Return a message row with its content as the mail that a provider is given."""
+    """Return a message row (or what looks like one) with its content as the mail that a provider is given."""
     voice = Voice(row.voice)
     return Outgoing(
         id=row.id,

@@ -9,12 +9,12 @@ from zoneinfo import available_timezones
 from sqlalchemy import Connection
 
 from nurture import intake
-from nurture.core.model import ContactId, Event, RepId
+from nurture.core.model import ContactId, Event, Rep, RepId
 from nurture.core.program import Program
 from nurture.core.words import Scope
 from nurture.db import people, suppressions
 from nurture.db.suppressions import Wish
-from nurture.errors import UsageError
+from nurture.errors import NotFound, UsageError
 from nurture.mail.address import clean_header, normalize
 from nurture.mail.keys import KeyRing
 
@@ -85,6 +85,35 @@ def add_rep(
         return people.add_rep(connection, {**given, "email": key}, provider, now), True
     people.update_rep(connection, known.id, {field: value for field, value in given.items() if value is not None})
     return RepId(known.id), False
+
+
+def find_contact(connection: Connection, email: str) -> ContactId:
+    """Return the contact who has that address; raise UsageError when it is none, NotFound when nobody has it."""
+    key = _normalized(email)
+    found = people.by_address(connection, [key]).get(key)
+    if found is None:
+        raise NotFound(f"there is no contact with the address {key}: import it with `nurture contacts import`")
+    return found
+
+
+def find_rep(connection: Connection, email: str | None) -> Rep:
+    """Return the active rep with that address, or the only one there is.
+
+    Raises UsageError when none is named and there are several, NotFound when there is no such rep.
+    """
+    reps = [rep for rep in people.reps(connection) if rep.active]
+    if email is None and len(reps) == 1:
+        return reps[0]
+    known = ", ".join(rep.email for rep in reps)
+    if not reps:
+        raise NotFound("there are no reps: add one with `nurture reps add`")
+    if email is None:
+        raise UsageError(f"say as which rep with --rep or NURTURE_REP: {known}")
+    key = _normalized(email)
+    found = next((rep for rep in reps if rep.email == key), None)
+    if found is None:
+        raise NotFound(f"there is no rep {key}: there are {known}")
+    return found
 
 
 def list_reps(connection: Connection) -> list[dict[str, object]]:

@@ -81,6 +81,13 @@ def extend(connection: Connection, kind: str, ids: Sequence[int], owner: str, se
     return _change_claims(connection, kind, ids, owner, lease_until=database_clock(seconds))
 
 
+def due_times(connection: Connection, kind: str, ids: Sequence[int]) -> dict[int, datetime]:
+    """Return to which moments the timers of subjects are set, as far as they have one."""
+    query = sa.select(_timers.c.subject_id, _timers.c.due_at)
+    mine = query.where(_timers.c.kind == str(kind), bulk.in_page(_timers.c.subject_id, ids))
+    return {row.subject_id: row.due_at for row in connection.execute(mine)} if ids else {}
+
+
 def next_due(connection: Connection) -> datetime | None:
     """Return when the next timer that nobody holds comes due."""
     statement = sa.select(_timers.c.due_at).where(_free()).order_by(*_timers.primary_key).limit(1)

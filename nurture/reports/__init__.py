@@ -1,0 +1,1 @@
+"""Reports: what happened, counted. Each is a frozen value; printing it is `cli`."""
