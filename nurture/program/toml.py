@@ -32,7 +32,9 @@ def parse_toml(text: str, file: str) -> Document:
 
 def _syntax(said: str, text: str, file: str) -> Problem:
     found = re.search(r"\s*\(at line (\d+), column (\d+)\)", said)
-    line, column = (int(found[1]), int(found[2])) if found else (text.count("\n") + 1, 1)
+    whole = text.rstrip()
+    end = whole.count("\n") + 1, len(whole) - whole.rfind("\n")
+    line, column = (int(found[1]), int(found[2])) if found else end
     what = said[: found.start()] if found else said.partition(" (at ")[0]
     return Problem(file, line, column, f"this is no TOML: {what[:1].lower()}{what[1:]}")
 
