@@ -91,7 +91,7 @@ def test_memory_reaches_as_far_back_as_anything_looks() -> None:
         ("level == 'SQL'", "level == 'SQ'", "'SQ'", "`level` is never 'SQ', did you mean 'SQL'?"),
         ("fit in ('A', 'B')", "fit in ('A', 'C')", "('A', 'C')", "`fit` is never 'C', there is A, B, D"),
         ("account.employees >= 50", "employees >= 50", "employees >=", "unknown field `employees`"),
-        ("account.employees >= 50", "contains(title, x)", "x)", "unknown key `x)`, put text that has a comma in quotes"),
+        ("account.employees >= 50", "contains(title, x)", "x)", "unknown key `x)`, put text that has a comma"),
         ("points: 12.5", "points: many", "many", "expected a number of points, not 'many'"),
         ("half_life: 10 days", "half_life: 2 business days", "2 business", "2 business days cannot be used here"),
         ("watched: 5", "wathced: 5", "wathced", "unknown event 'wathced', did you mean 'watched'?"),
