@@ -48,9 +48,9 @@ def record(connection: Connection, page: Sequence[Decided], program_hash: str, n
 
 
 def of_contact(connection: Connection, contact_id: int, limit: int) -> Sequence[Row[Any]]:
-    """Return the latest answers about a contact, newest first."""
-    query = select(TABLE).where(_C.contact_id == contact_id).order_by(_C.last_at.desc(), _C.id.desc()).limit(limit)
-    return connection.execute(query).fetchall()
+    """Return the latest answers about a contact, newest first; `times` is how often each was given."""
+    query = select(TABLE, _C.count.label("times")).where(_C.contact_id == contact_id)
+    return connection.execute(query.order_by(_C.last_at.desc(), _C.id.desc()).limit(limit)).fetchall()
 
 
 def forget(connection: Connection, before: datetime) -> int:

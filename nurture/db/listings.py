@@ -17,6 +17,7 @@ _RUN = tables.Enrollment.__table__
 _SENDER = tables.Sender.__table__
 _REP = tables.Rep.__table__
 _CHANGE = tables.StageChange.__table__
+_PAUSED = tables.PausedSequence.__table__
 _M = _MESSAGE.c
 
 
@@ -61,6 +62,11 @@ def stage_changes(connection: Connection, contact_id: int, limit: int) -> Sequen
     """Return the latest moves of a contact with their rules, newest first."""
     query = select(_CHANGE).where(_CHANGE.c.contact_id == contact_id).order_by(_CHANGE.c.at.desc(), _CHANGE.c.id.desc())
     return connection.execute(query.limit(limit)).fetchall()
+
+
+def paused_sequences(connection: Connection) -> dict[str, str]:
+    """Return why each stopped sequence was stopped, by name."""
+    return {row.name: row.reason for row in connection.execute(select(_PAUSED.c.name, _PAUSED.c.reason))}
 
 
 def _messages() -> Select[Any]:
