@@ -53,25 +53,32 @@ class Compiled(Protocol):
 
 
 def lint(
-    program: Program, templates: Mapping[str, Compiled], known: Collection[str], files: Mapping[str, str]
+    program: Program,
+    templates: Mapping[str, Compiled],
+    known: Collection[str],
+    files: Mapping[str, str],
+    unread: Collection[str] = (),
 ) -> tuple[Problem, ...]:
     """Return every mistake, in the order of files and lines.
 
-    `known` are the names that `facts.template_values` can answer, `files` the texts (path → text) to point into.
+    `known` are the names that `facts.template_values` can answer, `files` the texts (path → text) to point into,
+    `unread` the names of sequences that are there but have mistakes of their own.
     """
     texts = Texts(files)
     found = [
         *lifecycle_problems(program, texts),
-        *sequence_problems(program, texts),
-        *_template_problems(program, templates, known, texts),
+        *sequence_problems(program, texts, {*program.sequences, *unread}),
+        *_used_by_both_voices(program, texts),
+        *template_problems(templates, known, files),
     ]
     return tuple(sorted(set(found), key=lambda problem: (problem.file, problem.line, problem.column, problem.what)))
 
 
-def _template_problems(
-    program: Program, templates: Mapping[str, Compiled], known: Collection[str], texts: Texts
+def template_problems(
+    templates: Mapping[str, Compiled], known: Collection[str], files: Mapping[str, str]
 ) -> Iterator[Problem]:
-    yield from _used_by_both_voices(program, texts)
+    """Yield the mistakes of templates that show without the lifecycle and the sequences."""
+    texts = Texts(files)
     for name, template in templates.items():
         yield from _unknown_variables(template, known, texts)
         if template.voice is Voice.MARKETING:

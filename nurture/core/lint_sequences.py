@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import combinations
 
@@ -14,14 +14,14 @@ from nurture.core.words import Team, Voice
 from nurture.errors import Problem
 
 
-def sequence_problems(program: Program, texts: Texts) -> Iterator[Problem]:
-    """Yield the mistakes of every sequence, and of every pair of them."""
+def sequence_problems(program: Program, texts: Texts, names: Collection[str]) -> Iterator[Problem]:
+    """Yield the mistakes of every sequence, and of every pair of them; `names` are all sequences that there are."""
     for sequence in program.sequences.values():
         stages = addressed(sequence, program.lifecycle)
         yield from _unreachable_steps(sequence, texts)
         yield from _audience(sequence, stages, texts)
         yield from _contents(sequence, stages, texts)
-        yield from _triggers(sequence, stages, program, texts)
+        yield from _triggers(sequence, stages, names, texts)
     yield from _equal_priorities(program, texts)
 
 
@@ -88,16 +88,16 @@ def _contents(sequence: Sequence, stages: tuple[Stage, ...], texts: Texts) -> It
                 yield texts.problem(sequence.file, step.line, what, hint, word=step.content)
 
 
-def _triggers(sequence: Sequence, stages: tuple[Stage, ...], program: Program, texts: Texts) -> Iterator[Problem]:
+def _triggers(sequence: Sequence, stages: tuple[Stage, ...], names: Collection[str], texts: Texts) -> Iterator[Problem]:
     for trigger in sequence.triggers:
         if trigger.kind == "stage_entered" and not any(_asks_for(trigger, stage) for stage in stages):
             what = "entering that stage enrolls nobody: the audience leaves it out"
             yield texts.problem(sequence.file, trigger.line, what, "widen `audience`, or ask for another stage")
         where = trigger.params.get("where")
         name = where.get("sequence") if isinstance(where, Mapping) else None
-        if isinstance(name, str) and name not in program.sequences:
-            close = get_close_matches(name, program.sequences, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there is {', '.join(sorted(program.sequences))}"
+        if isinstance(name, str) and name not in names:
+            close = get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there is {', '.join(sorted(names))}"
             yield texts.problem(sequence.file, trigger.line, f"unknown sequence {name!r}", hint, word=name)
 
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from nurture.core.lifecycle import Lifecycle
-from nurture.core.lint import lint
+from nurture.core.lint import lint, template_problems
 from nurture.core.program import FieldSpec, Program
 from nurture.core.schema import ANYTHING, House, look, read_sequence
 from nurture.core.sequence import Sequence
@@ -51,11 +51,14 @@ def build(files: Mapping[str, str], problems: Iterable[Problem] = ()) -> Loaded:
     sequences = reading.sequences(known)
     reading.mappings(known)
     artifacts = reading.templates(sequences)
-    if house is None or lifecycle is None or fields is None:
+    if house is None or fields is None:
         raise ProgramError(_sorted(reading.problems))
+    names = template_names(fields, house.company)
+    if lifecycle is None:
+        raise ProgramError(_sorted([*reading.problems, *template_problems(artifacts, names, files)]))
     stored = {**files, HOUSE: program_part(files[HOUSE])}
     program = _program(stored, house, fields, lifecycle, sequences, artifacts)
-    reading.problems += lint(program, artifacts, template_names(fields, house.company), files)
+    reading.problems += lint(program, artifacts, names, files, reading.sequence_names())
     if reading.problems:
         raise ProgramError(_sorted(reading.problems))
     return Loaded(program, stored, {artifact.hash: artifact for artifact in artifacts.values()})

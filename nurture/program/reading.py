@@ -143,6 +143,11 @@ class Reading:
                 found[read.name] = read
         return found
 
+    def sequence_names(self) -> set[str]:
+        """Return the names that the sequence files give themselves, those with mistakes included."""
+        documents = (parse(self.files[path], path) for path in self.by_kind["sequence"])
+        return {str(document.value.get("name")) for document in documents}
+
     def mappings(self, known: Vocabulary) -> None:
         """Check the mappings; imports read them when they are asked to."""
         for path in self.by_kind["mapping"]:

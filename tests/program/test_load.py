@@ -198,9 +198,17 @@ def test_the_mistakes_of_all_files_are_told_at_once() -> None:
     assert named >= {WELCOME, FOLLOW_UP, "fields.yaml"}
 
 
+def test_templates_are_checked_when_the_lifecycle_cannot_be_read() -> None:
+    files = edited(SCORED, "start: lead", "start: leed")
+    files["templates/leads/welcome.txt"] = files["templates/leads/welcome.txt"].replace("first_name", "frist_name")
+    assert any("unknown variable `frist_name`" in problem for problem in problems(files))
+
+
 def test_a_mistake_in_one_file_is_not_told_of_others() -> None:
     files = edited("fields.yaml", "type: boolean", "type: bool")
     assert [problem.partition(":")[0] for problem in problems(files)] == ["fields.yaml"]
+    files = edited(WELCOME, "sender: newsletter", "sendr: newsletter")
+    assert [problem.partition(":")[0] for problem in problems(files)] == [WELCOME]
     files = edited(SCORED, "start: lead", "start: leed")
     assert [problem.partition(":")[0] for problem in problems(files)] == [SCORED]
 
