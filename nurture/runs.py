@@ -17,7 +17,7 @@ from nurture.core.program import Program
 from nurture.core.schedule import after_message
 from nurture.core.sequence import Sequence as Sequenced
 from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState, TimerKind
-from nurture.db import effects, enrollments, timers
+from nurture.db import effects, enrollments, tasks, timers
 
 WATCHDOG = timedelta(days=14)
 """When a run that waits for a message or a task is looked at again, should nothing wake it before."""
@@ -35,6 +35,7 @@ def carry_out(
     plans = planning.plan_messages(connection, program, versions, loaded, plans, now)
     enrollments.save(connection, [plan.enrollment for plan in plans], now)
     _set_timers(connection, plans, now)
+    _cancel_tasks(connection, plans, versions, now)
     _open_tasks(connection, program, plans, loaded, now)
     intake.record(connection, program, list(_events(plans, now)), now)
 
@@ -60,6 +61,19 @@ def _set_timers(connection: Connection, plans: Sequence[Plan], now: datetime) ->
     waiting = [plan for plan in plans if plan.enrollment.state in LIVE_ENROLLMENTS]
     rows = [(TimerKind.ENROLLMENT, plan.enrollment.id, plan.due_at or now + WATCHDOG) for plan in waiting]
     timers.set_timers(connection, rows)
+
+
+def _cancel_tasks(
+    connection: Connection, plans: Sequence[Plan], versions: Mapping[VersionId, Sequenced], now: datetime
+) -> None:
+    """Cancel the tasks that runs waited for in vain, now that they are over. Others stay with their rep."""
+    over = {plan.enrollment.id: plan.enrollment for plan in plans if plan.enrollment.state not in LIVE_ENROLLMENTS}
+    stale = []
+    for task in tasks.of_runs(connection, over):
+        step = versions[over[EnrollmentId(task.enrollment_id)].version_id].step(task.step_id)
+        if step is None or step.params.get("wait"):
+            stale.append(task.id)
+    tasks.cancel(connection, stale, now)
 
 
 def _open_tasks(

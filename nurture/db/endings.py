@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, or_, select
 
 from nurture.core.effects import CancelMessages, EndRun, Reaction, VoidApprovals
 from nurture.core.model import ContactId, Event
@@ -19,16 +19,14 @@ from nurture.core.words import (
     LIVE_ENROLLMENTS,
     EnrollmentState,
     MessageState,
-    TaskState,
     TimerKind,
     Voice,
 )
-from nurture.db import enrollments, tables, timers
+from nurture.db import enrollments, tables, tasks, timers
 from nurture.db.bulk import in_page, update_rows
 
 _MESSAGE = tables.Message.__table__
 _RUN = tables.Enrollment.__table__
-_TASK = tables.Task.__table__
 
 _APPROVED = (MessageState.APPROVED, MessageState.READY, MessageState.CLAIMED, MessageState.RETRY_WAIT)
 
@@ -108,10 +106,8 @@ def _end_runs(
         ended.facts.append(_ending_fact(contact_id, row, ending, now))
     enrollments.end(connection, rows, now)
     timers.clear(connection, TimerKind.ENROLLMENT, [row.id for row in live])
-    stale = update(_TASK).where(
-        in_page(_TASK.c.enrollment_id, [row.id for row in live]), _TASK.c.state == TaskState.OPEN
-    )
-    connection.execute(stale.where(_TASK.c.step_id.is_not(None)).values(state=TaskState.CANCELLED, done_at=now))
+    stale = tasks.of_runs(connection, [row.id for row in live])
+    tasks.cancel(connection, [task.id for task in stale], now)
     ended.runs = len(rows)
 
 

@@ -1,0 +1,46 @@
+"""Named queries for tasks: what is open, done, and no longer wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from nurture.core.words import TaskState
+from nurture.db import tables
+from nurture.db.bulk import in_page
+
+TABLE = tables.Task.__table__
+_T = TABLE.c
+
+
+def by_id(connection: Connection, task_id: int) -> Row[Any] | None:
+    """Return the row of a task."""
+    return connection.execute(select(TABLE).where(_T.id == task_id)).one_or_none()
+
+
+def open_of(connection: Connection, rep_id: int) -> Sequence[Row[Any]]:
+    """Return a rep's open tasks, the most urgent first."""
+    query = select(TABLE).where(_T.rep_id == rep_id, _T.state == TaskState.OPEN)
+    return connection.execute(query.order_by(_T.due_at, _T.id)).fetchall()
+
+
+def finish(connection: Connection, task_id: int, outcome: str | None, now: datetime) -> bool:
+    """Mark a task done; tell whether it was open."""
+    done = update(TABLE).where(_T.id == task_id, _T.state == TaskState.OPEN)
+    return connection.execute(done.values(state=TaskState.DONE, outcome=outcome, done_at=now)).rowcount > 0
+
+
+def of_runs(connection: Connection, run_ids: Collection[int]) -> Sequence[Row[Any]]:
+    """Return the open tasks that steps of those runs asked for."""
+    query = select(TABLE).where(in_page(_T.enrollment_id, run_ids), _T.state == TaskState.OPEN, _T.step_id.is_not(None))
+    return connection.execute(query.order_by(_T.id)).fetchall() if run_ids else ()
+
+
+def cancel(connection: Connection, ids: Collection[int], now: datetime) -> None:
+    """Cancel open tasks: nobody waits for them any more."""
+    stale = update(TABLE).where(in_page(_T.id, ids), _T.state == TaskState.OPEN)
+    if ids:
+        connection.execute(stale.values(state=TaskState.CANCELLED, done_at=now))
