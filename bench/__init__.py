@@ -1,0 +1,1 @@
+"""What `make bench` runs. Nothing in the package depends on it."""
