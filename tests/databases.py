@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 import uuid
@@ -212,7 +213,7 @@ def _server() -> str:
         return given
     try:
         return _from_pip()
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
+    except (ImportError, OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
         return _without_postgresql(f"{type(error).__name__}: {error}")
 
 

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from nurture.db import bulk
 from nurture.db.session import Database
@@ -83,6 +86,52 @@ def test_bytes_survive_a_page(database: Database, write: Any) -> None:
         write(connection, Inbox, [{"source": "x", "delivery_key": "1", "body": body, "received_at": NOW}])
         row = connection.execute(sa.select(Inbox.body, Inbox.headers, Inbox.state)).one()
     assert tuple(row) == (body, {}, "new")
+
+
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+WHOLE = st.integers(-(2**63), 2**63 - 1)
+DOCUMENTS = st.dictionaries(TEXTS, st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXTS | st.lists(TEXTS))
+OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+DAWN, DUSK = datetime(1900, 1, 1), datetime(2200, 1, 1)  # noqa: DTZ001 - the strategy adds the zone
+MOMENTS = st.datetimes(DAWN, DUSK, timezones=OFFSETS)
+ACCOUNTS = st.fixed_dictionaries(
+    {
+        "name": st.none() | TEXTS,
+        "employees": st.none() | WHOLE,
+        "technologies": st.none() | st.lists(TEXTS),
+        "fields": DOCUMENTS,
+        "created_at": MOMENTS,
+        "updated_at": MOMENTS,
+    }
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(ACCOUNTS, min_size=1, max_size=5))
+def test_any_values_survive_every_way_in(database: Database, rows: list[dict[str, Any]]) -> None:
+    read = sa.select(*(Account.__table__.c[name] for name in rows[0])).order_by(Account.id)
+    with database.write() as connection:
+        for write in (insert_plainly, insert_returning, insert_then_update):
+            connection.execute(sa.delete(Account))
+            write(connection, rows)
+            assert [dict(row) for row in connection.execute(read).mappings()] == rows
+
+
+def numbered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"id": number, **row} for number, row in enumerate(rows, 1)]
+
+
+def insert_plainly(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    bulk.insert_rows(connection, Account, numbered(rows))
+
+
+def insert_returning(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    bulk.insert_new(connection, Account, numbered(rows), (), ("id",))
+
+
+def insert_then_update(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    bulk.insert_rows(connection, Account, [account(id=number) for number in range(1, len(rows) + 1)])
+    bulk.update_rows(connection, Account, "id", numbered(rows))
 
 
 def test_dates_and_enumerations_survive_an_upsert(database: Database) -> None:

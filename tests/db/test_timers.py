@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +16,7 @@ from nurture.core.words import FINAL_MESSAGES, EnrollmentState, MessageState, Ti
 from nurture.db import timers
 from nurture.db.session import Database
 from nurture.db.tables import Message, Timer
-from tests import factories
+from tests import databases, factories
 from tests.databases import Queries
 from tests.factories import NOW
 
@@ -240,3 +242,16 @@ def test_nothing_lost_is_one_question(
     with database.read() as connection, queries() as counter:
         assert timers.lost(connection) == []
     assert counter.count == 1
+
+
+def test_on_sqlite_claiming_reads_only_what_is_due(tmp_path: Path) -> None:
+    database = Database(databases.sqlite_url(tmp_path))
+    asked: list[tuple[str, Any]] = []
+    sa.event.listen(database.engine, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
+    claim(database)
+    statement, parameters = next(call for call in asked if call[0].startswith("UPDATE"))
+    with database.read() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+    database.dispose()
+    steps = {row.detail for row in plan if row.detail.startswith(("SEARCH", "SCAN"))}
+    assert steps == {"SEARCH timers USING PRIMARY KEY (due_at=?)", "SEARCH timers USING PRIMARY KEY (due_at<?)"}
