@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,23 +18,43 @@ Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresq
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware UTC datetime: `timestamptz` on PostgreSQL, sortable text without a zone on SQLite."""
+    """An aware UTC datetime: `timestamptz` on PostgreSQL, sortable text without a zone on SQLite.
+
+    Pages read and write many of them, so both ways are one call each, without the layers of a usual decorator.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Refuse naive datetimes; store UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a moment must be aware, not {value!r}")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+        return _written if dialect.name == "sqlite" else _aware
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:
         """Return aware UTC."""
-        if value is None:
-            return None
-        moment: datetime = value
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return _read if dialect.name == "sqlite" else _aware
+
+    def process_literal_param(self, value: datetime | None, dialect: Dialect) -> str:
+        """Write a moment into the text of a statement."""
+        moment = _aware(value)
+        return "NULL" if moment is None else f"'{_written(moment) if dialect.name == 'sqlite' else moment.isoformat()}'"
+
+
+def _aware(value: datetime | None) -> datetime | None:
+    if value is None or value.tzinfo is UTC:
+        return value
+    if value.tzinfo is None:
+        raise ValueError(f"a moment must be aware, not {value!r}")
+    return value.astimezone(UTC)
+
+
+def _written(value: datetime | None) -> str | None:
+    moment = _aware(value)
+    if moment is None:
+        return None
+    text = moment.isoformat(" ", "microseconds")
+    return text[:26]
+
+
+def _read(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value + "+00:00")
