@@ -35,7 +35,7 @@ name = "Example Company"
 postal_address = "1 Example Street, 12345 Example City"
 time_zone = "UTC"
 # country = "DE"
-# website = "https://www.example.com"
+website = "https://www.example.com"
 
 [database]
 url = "sqlite:///nurture.db"      # or postgresql://user@host/name; NURTURE_DATABASE_URL wins

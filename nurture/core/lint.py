@@ -70,6 +70,7 @@ def lint(
         *sequence_problems(program, texts, {*program.sequences, *unread}),
         *_used_by_both_voices(program, texts),
         *template_problems(templates, known, files),
+        *_unset_about_us(program, templates, texts),
     ]
     return tuple(sorted(set(found), key=lambda problem: (problem.file, problem.line, problem.column, problem.what)))
 
@@ -95,6 +96,18 @@ def _used_by_both_voices(program: Program, texts: Texts) -> Iterator[Problem]:
             if voice is not sequence.voice:
                 what = f"template {step.template!r} is {sequence.voice} mail here and {voice} mail in sequence {name!r}"
                 yield texts.problem(sequence.file, step.line, what, "write one for each voice", word=step.template)
+
+
+def _unset_about_us(program: Program, templates: Mapping[str, Compiled], texts: Texts) -> Iterator[Problem]:
+    """Yield where a template cannot do without what nobody said about the company: all of its mail would be held."""
+    about = program.company
+    for setting, value in (("website", about.website), ("privacy_url", about.privacy_url)):
+        variable = f"our_{setting}"
+        for template in templates.values():
+            if value is None and variable in template.places:
+                file, line = _place(variable, template, texts)
+                hint = f"write {setting} in [company] of nurture.toml, or {{% if {variable} is defined %}} here"
+                yield texts.problem(file, line, f"`{variable}` is not set", hint, word=variable)
 
 
 def _unknown_variables(template: Compiled, known: Collection[str], texts: Texts) -> Iterator[Problem]:

@@ -190,6 +190,17 @@ def test_a_mistake_is_pointed_at(path: str, old: str, new: str, at: str | None, 
     assert any(each.startswith(f"{path}:{line}:{column}: ") and problem in each for each in found), found
 
 
+def test_what_mail_says_of_the_company_must_be_set() -> None:
+    missing = edited("nurture.toml", "website = ", "# website = ")
+    found = [problem for problem in problems(missing) if problem.startswith("templates/leads/welcome.txt:12:")]
+    assert "`our_website` is not set, write website in [company] of nurture.toml" in found[0]
+
+    unread = edited("nurture.toml", "privacy_url = ", "# privacy_url = ")
+    guarded = "{% if our_privacy_url is defined %}{{ our_privacy_url }}{% endif %}"
+    path = "templates/leads/welcome.txt"
+    build(unread | {path: unread[path].replace("{% block content %}", "{% block content %}" + guarded)})
+
+
 def test_the_mistakes_of_all_files_are_told_at_once() -> None:
     files = edited(WELCOME, "priority: 60", "prioritty: 60")
     files |= {FOLLOW_UP: "kind: sequence\n\tname: x", "fields.yaml": files["fields.yaml"].replace("boolean", "bool")}
