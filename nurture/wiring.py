@@ -62,6 +62,16 @@ def close_postroom(postroom: Postroom) -> None:
         provider.close()
 
 
+def leaves_here(settings: Settings, name: str) -> bool:
+    """Tell whether mail through a provider leaves this machine; one that cannot be opened would."""
+    try:
+        provider = base.load(name, settings.providers.get(name, {}), folder=settings.folder, secrets=settings.secrets)
+    except ProviderError:
+        return True
+    provider.close()
+    return provider.real
+
+
 def _configured(settings: Settings, used: set[str]) -> dict[str, Provider]:
     """Load what the settings name. One that no sender uses may be incomplete: it is left out, and said so."""
     options = {OUTBOX: {}, **settings.providers}

@@ -10,7 +10,25 @@ import typer
 from typer.core import TyperGroup
 
 import nurture
-from nurture.cli import contacts, db, events, init, rehearse, reps, run, serve, suppressions
+from nurture.cli import (
+    approvals,
+    contacts,
+    db,
+    events,
+    init,
+    messages,
+    preview,
+    program,
+    rehearse,
+    reports,
+    reps,
+    run,
+    score,
+    serve,
+    suppressions,
+    timeline,
+    why,
+)
 from nurture.errors import NurtureError
 
 
@@ -35,11 +53,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+contacts.app.command("show")(timeline.show)
+
 app.command("init")(init.init)
+app.command("lint")(program.lint)
+app.command("apply")(program.apply)
+app.command("preview")(preview.preview)
 app.add_typer(contacts.app, name="contacts")
 app.add_typer(reps.app, name="reps")
 app.add_typer(events.app, name="events")
 app.add_typer(suppressions.app, name="suppressions")
+app.add_typer(approvals.app, name="approvals")
+app.add_typer(messages.app, name="messages")
+app.command("why")(why.why)
+app.command("score")(score.score)
+app.add_typer(reports.app, name="report")
 app.add_typer(db.app, name="db")
 app.command("run")(run.run)
 app.command("serve")(serve.serve)

@@ -96,17 +96,20 @@ def runs(connection: Connection) -> Rows:
 
 def runs_due(connection: Connection, until: datetime, after: int, limit: int) -> list[int]:
     """Return the next runs above key `after` whose timer comes due by `until`, in order."""
-    return _due(connection, TimerKind.ENROLLMENT, until, after, limit)
+    query = select(_TIMER.c.subject_id).where(_TIMER.c.kind == TimerKind.ENROLLMENT, _TIMER.c.due_at <= until)
+    ordered = query.where(_TIMER.c.subject_id > after).order_by(_TIMER.c.subject_id).limit(limit)
+    return list(connection.scalars(ordered))
 
 
-def contacts_with_mail_due(connection: Connection, until: datetime) -> set[int]:
-    """Return the contacts who have a message that waits for nothing but its time, due by `until`."""
+def contacts_with_mail_due(connection: Connection, until: datetime, voices: Collection[Voice]) -> set[int]:
+    """Return the contacts who have a message of those voices that waits for nothing but its time, due by `until`."""
     query = (
         select(_MESSAGE.c.contact_id)
         .distinct()
         .join_from(_MESSAGE, _TIMER, _TIMER.c.subject_id == _MESSAGE.c.id)
         .where(_TIMER.c.kind == TimerKind.MESSAGE, _TIMER.c.due_at <= until)
         .where(_MESSAGE.c.state.not_in((MessageState.AMBIGUOUS, MessageState.DISPATCHING)))
+        .where(_MESSAGE.c.voice.in_(voices))
     )
     return set(connection.scalars(query))
 
@@ -125,12 +128,6 @@ def newcomers(connection: Connection, sequence: str, stage_names: Collection[str
         .where(_CONTACT.c.merged_into.is_(None), _CONTACT.c.erased_at.is_(None))
     )
     return set(connection.scalars(query))
-
-
-def _due(connection: Connection, kind: TimerKind, until: datetime, after: int, limit: int) -> list[int]:
-    query = select(_TIMER.c.subject_id).where(_TIMER.c.kind == kind, _TIMER.c.due_at <= until)
-    ordered = query.where(_TIMER.c.subject_id > after).order_by(_TIMER.c.subject_id).limit(limit)
-    return list(connection.scalars(ordered))
 
 
 def _counted(table: Table, *columns: ColumnElement[Any]) -> Any:

@@ -58,6 +58,13 @@ def show(connection: Connection, message_id: int) -> Shown:
     return Shown(row, [answer for answer in answers if answer.message_id == message_id])
 
 
+def require_ambiguous(connection: Connection, message_id: int) -> None:
+    """Raise NotFound or Refused unless this is a message that can be settled."""
+    row = _row(connection, message_id)
+    if row.state != MessageState.AMBIGUOUS:
+        raise Refused(f"message {message_id} is {row.state.replace('_', ' ')}: only an ambiguous one is settled")
+
+
 def write_again(
     connection: Connection, message_id: int, links: Links, redirect_to: str | None, now: datetime
 ) -> Written:

@@ -1,0 +1,149 @@
+"""`nurture messages`: what was written, what became of it, and settling what nobody knows about."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from nurture.cli.asking import YesOption, confirm
+from nurture.cli.context import Context, now_of, opened
+from nurture.cli.output import JsonOption, note, print_facts, print_json, print_table, say, shown
+from nurture.composing import Links
+from nurture.core.words import MessageState
+from nurture.errors import UsageError
+from nurture.looking import messages
+from nurture.looking.messages import Shown, Written
+from nurture.people import find_contact
+from nurture.settling import Verdict, settle_one
+from nurture.wiring import close_postroom, open_postroom
+
+app = typer.Typer(help="Messages: what was written and what became of it.", no_args_is_help=True)
+
+_FACTS = (
+    "id", "state", "reason", "voice", "from_address", "to_address", "sequence", "step_id", "template", "subject",
+    "due_at", "not_after", "sent_at", "attempts", "provider", "provider_id", "message_id_header", "in_reply_to",
+    "void_reason", "rep", "wire_hash",
+)  # fmt: skip
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    state: Annotated[MessageState | None, typer.Option(help="Only these.")] = None,
+    contact: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only to this contact.")] = None,
+    limit: Annotated[int, typer.Option(help="How many, the last due first.", min=1)] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List messages, the last due first.
+
+    Example: `nurture messages list --state ambiguous`
+    """
+    with opened(ctx) as context, context.database.read() as connection:
+        who = find_contact(connection, contact) if contact else None
+        rows = messages.listing(connection, state=state, contact_id=who, limit=limit)
+    names = ("id", "due_at", "state", "voice", "to_address", "sequence", "step_id", "subject", "sent_at", "reason")
+    if as_json:
+        print_json([{name: getattr(row, name) for name in names} for row in rows])
+        return
+    columns = ("id", "due", "state", "voice", "to", "sequence", "step", "subject", "sent", "reason")
+    print_table(None, columns, [[getattr(row, name) for name in names] for row in rows])
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    message: Annotated[int, typer.Argument(metavar="ID", help="The message, as the list numbers it.")],
+    eml: Annotated[bool, typer.Option("--eml", help="Write the mail itself, and compare it with what left.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a message and every decision about it; with --eml the mail, written once more and compared with what left.
+
+    Example: `nurture messages show 12 --eml > 12.eml`
+    """
+    with opened(ctx) as context:
+        with context.database.read() as connection:
+            found = messages.show(connection, message)
+        written = _written(context, message) if eml else None
+    if as_json:
+        print_json(_value(found, written))
+    elif written is not None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(written.raw)
+        note(written.note)
+    else:
+        _print(found)
+    if written is not None and written.same is False:
+        raise typer.Exit(1)
+
+
+@app.command()
+def settle(
+    ctx: typer.Context,
+    ids: Annotated[list[int], typer.Argument(metavar="ID…", help="Ambiguous messages.")],
+    sent: Annotated[bool, typer.Option("--sent", help="They went out: their runs go on.")] = False,
+    not_sent: Annotated[bool, typer.Option("--not-sent", help="They did not: they are sent again.")] = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say of ambiguous messages whether they went out. Look first, in the mailbox or at the provider.
+
+    Example: `nurture messages settle 12 13 --sent`
+    """
+    if sent == not_sent:
+        raise UsageError("say what is so: --sent or --not-sent")
+    verdict, keys = Verdict.SENT if sent else Verdict.NOT_SENT, list(dict.fromkeys(ids))
+    with opened(ctx) as context:
+        with context.database.read() as connection:
+            for key in keys:
+                messages.require_ambiguous(connection, key)
+        again = "" if sent else " They are sent again."
+        confirm(f"Settle {_number(keys)} as {verdict.replace('_', ' ')}?{again}", yes, "nothing was settled")
+        now = now_of(context)
+        with context.database.write() as connection:
+            for key in keys:
+                settle_one(connection, key, verdict, "a person", now)
+    if as_json:
+        print_json({"settled": keys, "as": verdict.value})
+    else:
+        say(f"Settled {_number(keys)} as {verdict.replace('_', ' ')}.")
+
+
+def _number(keys: list[int]) -> str:
+    return f"message {keys[0]}" if len(keys) == 1 else f"{len(keys)} messages"
+
+
+def _written(context: Context, message: int) -> Written:
+    postroom = open_postroom(context.settings, context.database, owner="look")
+    try:
+        links: Links = postroom.links
+        now = now_of(context)
+        with context.database.read() as connection:
+            return messages.write_again(connection, message, links, postroom.redirect_all_to, now)
+    finally:
+        close_postroom(postroom)
+
+
+def _print(found: Shown) -> None:
+    row = found.row
+    print_facts(None, {name.replace("_", " "): getattr(row, name) for name in _FACTS})
+    if found.decisions:
+        print_table(
+            "Decisions",
+            ("last at", "times", "outcome", "reason", "until", "rule"),
+            [[d.last_at, d.times, d.outcome, d.reason, d.until, d.rule] for d in found.decisions],
+        )
+    if row.text_body:
+        say()
+        say(shown(row.text_body))
+
+
+def _value(found: Shown, written: Written | None) -> dict[str, object]:
+    row: Any = found.row
+    value: dict[str, object] = {name: getattr(row, name) for name in (*_FACTS, "text_body", "html_body", "variables")}
+    names = ("first_at", "last_at", "times", "outcome", "reason", "until", "rule", "checks", "program_hash")
+    value["decisions"] = [{name: getattr(answer, name) for name in names} for answer in found.decisions]
+    if written is not None:
+        value |= {"eml": written.raw.decode("utf-8", "replace"), "same": written.same, "note": written.note}
+    return value
