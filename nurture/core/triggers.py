@@ -70,14 +70,19 @@ def may_enroll(
 
 def say_trigger(trigger: Trigger) -> str:
     """Return what a trigger waits for: `the contact enters a stage (role: nurture)`."""
-    known = TRIGGERS.get(trigger.kind)
-    details = ", ".join(f"{name}: {_say_value(value)}" for name, value in trigger.params.items())
-    return (known.sentence if known else trigger.kind) + (f" ({details})" if details else "")
+    known, params = TRIGGERS.get(trigger.kind), dict(trigger.params)
+    sentence = known.sentence if known else trigger.kind
+    if trigger.kind == "event" and isinstance(kind := params.pop("kind", None), str):
+        sentence = f"the contact {KINDS[kind].label}" if kind in KINDS else kind.replace("_", " ")
+    details = ", ".join(f"{name}: {_say_value(value)}" for name, value in params.items())
+    return sentence + (f" ({details})" if details else "")
 
 
 def _say_value(value: object) -> str:
     if isinstance(value, All | Any | Compare | Did | Idle | Not):
         return say(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} is {_say_value(each)}" for name, each in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list | tuple | frozenset) else str(value)
 
 

@@ -123,7 +123,9 @@ def test_every_trigger_says_itself() -> None:
     assert set(TRIGGERS) == {"stage_entered", "event", "manual"}
     assert say_trigger(ENTERS_NURTURE) == "the contact enters a stage (role: nurture)"
     narrowed = on("form_submitted", where=is_("country", "DE"))
-    assert say_trigger(narrowed) == "something happens (kind: form_submitted, where: country is 'DE')"
+    assert say_trigger(narrowed) == "the contact submitted a form (where: country is 'DE')"
+    named = Trigger("event", {"kind": "webinar_watched", "where": {"room": ["one", "two"]}})
+    assert say_trigger(named) == "webinar watched (where: room is one, two)"
     assert say_trigger(Trigger("manual")) == "somebody enrolls the contact by hand"
 
 

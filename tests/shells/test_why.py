@@ -151,7 +151,7 @@ def test_one_who_may_enter_is_told_what_that_waits_for(world: World) -> None:
     world.apply({"sequences/nurture.yaml": asked})
     ann = world.contact("ann@example.com")
     (reason,) = _why(world, ann).reasons
-    assert reason.startswith("nurture: may enter, once this happens: something happens (kind: page_viewed)")
+    assert reason.startswith("nurture: may enter, once this happens: the contact viewed a page")
 
 
 def test_a_message_that_nobody_knows_about_is_told(world: World) -> None:
