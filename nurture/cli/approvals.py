@@ -47,8 +47,9 @@ def list_(ctx: typer.Context, rep: RepOption = None, as_json: JsonOption = False
         print_json([_line(row) for row in rows])
         return
     columns = ("id", "due", "contact", "company", "sequence", "step", "subject", "rep", "sent back because")
-    print_table(None, columns, [[_line(row)[name.replace(" ", "_")] for name in columns] for row in rows])
-    say("1 draft waits." if len(rows) == 1 else f"{len(rows):,} drafts wait.")
+    if rows:
+        print_table(None, columns, [[_line(row)[name.replace(" ", "_")] for name in columns] for row in rows])
+    say("1 draft waits." if len(rows) == 1 else f"{len(rows):,} drafts wait." if rows else "No draft waits.")
     if unwritten:
         note(f"{unwritten:,} more cannot be written yet: nurture messages list --state planned")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
@@ -52,26 +53,30 @@ def _print(found: Summary, since: str | None) -> None:
     stages = [[s.label, s.voice, s.contacts, s.moved_in, s.moved_out] for s in found.stages]
     print_table(f"{found.contacts:,} contacts", ("stage", "voice", "contacts", "came", "went"), stages)
     moves = [[before, to, number] for (before, to), number in found.moves.items()]
-    print_table(f"Moves{after}", ("from", "to", "contacts"), moves)
+    _table(f"Moves{after}", ("from", "to", "contacts"), moves)
     written = [[voice, state, n] for voice, states in found.messages.items() for state, n in states.items()]
-    print_table("Messages", ("voice", "state", "messages"), written)
+    _table("Messages", ("voice", "state", "messages"), written)
     sent = ", ".join(f"{number:,} {voice}" for voice, number in found.sent.items()) or "none"
     say(f"Sent{after}: {sent}. Ambiguous: {found.ambiguous:,}.")
     if found.ambiguous:
         say("  Settle what nobody knows about: nurture messages list --state ambiguous")
-    print_table(
-        "Drafts that wait", ("rep", "drafts", "first due"), [[d.rep, d.waiting, d.oldest_due] for d in found.drafts]
-    )
-    print_table(
-        "Open tasks", ("rep", "open", "overdue"), [[t.rep or "nobody's", t.open, t.overdue] for t in found.tasks]
-    )
-    print_table(
-        f"What came back{after}", ("what", "times", "contacts"), [[h.kind, h.events, h.contacts] for h in found.heard]
-    )
+    drafts = [[line.rep, line.waiting, line.oldest_due] for line in found.drafts]
+    _table("Drafts that wait", ("rep", "drafts", "first due"), drafts)
+    tasks = [[line.rep or "nobody's", line.open, line.overdue] for line in found.tasks]
+    _table("Open tasks", ("rep", "open", "overdue"), tasks)
+    heard = [[line.kind.replace("_", " "), line.events, line.contacts] for line in found.heard if line.events]
+    _table(f"What came back{after}", ("what", "times", "contacts"), heard)
     runs = [[name, state, number] for name, states in found.runs.items() for state, number in states.items()]
-    print_table("Sequences", ("sequence", "state", "runs"), runs)
+    _table("Sequences", ("sequence", "state", "runs"), runs)
     wishes = [[scope, reason, number] for (scope, reason), number in found.suppressions.items()]
-    print_table("Suppressed addresses", ("for", "reason", "addresses"), wishes)
+    _table("Suppressed addresses", ("for", "reason", "addresses"), wishes)
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    if rows:
+        print_table(title, columns, rows)
+    else:
+        say(f"{title}: none.")
 
 
 def _value(found: Summary, since: str | None) -> dict[str, object]:

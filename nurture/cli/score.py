@@ -65,8 +65,9 @@ def _engagement(receipt: Receipt) -> Iterator[list[object]]:
         for entry in category.entries:
             what = entry.event.kind.replace("_", " ")
             yield [category.name, what, entry.event.at, _points(entry.fresh), _points(entry.points)]
-        capped = f"of at most {_points(category.cap)}"
-        yield [category.name, "together", None, capped, _points(category.points)]
+        if category.entries:
+            most = f"of at most {_points(category.cap)}"
+            yield [category.name, "together", None, most, _points(category.points)]
     yield ["", "", None, "", _points(receipt.standing.engagement)]
 
 
