@@ -246,7 +246,8 @@ def load(name: str, options: Mapping[str, object], *, folder: Path, secrets: Map
 def names() -> list[str]:
     """Return the names of the providers that come with the package."""
     package = importlib.import_module(__package__)
-    return sorted(found.name for found in pkgutil.iter_modules(package.__path__) if found.name not in {"base", "http"})
+    modules = {found.name for found in pkgutil.iter_modules(package.__path__)}
+    return sorted(modules - {"base", "http", "lines"})
 
 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:

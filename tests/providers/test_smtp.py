@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from nurture.errors import ProviderError
 from nurture.mail.wire import to_bytes
 from nurture.providers.base import Outcome, Provider, load
-from nurture.providers.smtp.session import stuff
+from nurture.providers.smtp.letter import stuff
 from tests.providers.servers import (
     CUT,
     DATA,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass, field
 
-from nurture.providers.smtp.session import Lost, Reply, Session
+from nurture.providers.lines import Lost, NoLine
+from nurture.providers.smtp.replies import Reply
+from nurture.providers.smtp.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Server:
         return f"{self.host}:{self.port}"
 
 
-class NoSession(Exception):
+class NoSession(NoLine):
     """No connection can be had, so no mail was begun. `about_us` says that the server refuses our login."""
 
     def __init__(self, detail: str, *, about_us: bool = False) -> None:

@@ -1,66 +1,28 @@
-"""One SMTP conversation over one socket: lines out, replies in, every wait within a deadline (RFC 5321).
+"""The first and last words on an SMTP connection: a line out, its reply in, every wait within a deadline (RFC 5321).
 
-What a reply means for a mail is not known here. A conversation that ends without its reply raises `Lost`.
+What mails are sent in between is `talk.py`. A conversation that ends without its reply raises `Lost`.
 """
 
 from __future__ import annotations
 
 import base64
-import re
 import socket
 import ssl
 from collections.abc import Callable
-from typing import NamedTuple
 
-MAX_REPLY_LINE = 4096
-MAX_REPLY_LINES = 100
-_REPLY = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
-_LINE_DOT = re.compile(rb"^\.", re.MULTILINE)
-
-
-class Lost(Exception):
-    """The conversation is over: the connection broke, the time ran out, or the other side does not speak SMTP."""
-
-
-class Reply(NamedTuple):
-    """A reply's code and words; the words of several lines are joined with newlines."""
-
-    code: int
-    text: str
-
-    @property
-    def good(self) -> bool:
-        """Tell whether it says yes."""
-        return 200 <= self.code < 300
-
-    @property
-    def later(self) -> bool:
-        """Tell whether it says "not now"."""
-        return 400 <= self.code < 500
-
-    @property
-    def never(self) -> bool:
-        """Tell whether it says no for good."""
-        return 500 <= self.code < 600
-
-    def __str__(self) -> str:
-        """Return the code and the words on one line."""
-        return f"{self.code} {' '.join(self.text.split())}".strip()
+from nurture.providers.lines import Lost
+from nurture.providers.smtp.replies import Replies, Reply
 
 
 class Session:
-    """One connection. `left` returns the seconds that remain, and raises TimeoutError when none do.
-
-    `fresh` is for its user: whether it has carried no mail yet.
-    """
+    """One connection. `left` returns the seconds that remain, and raises TimeoutError when none do."""
 
     def __init__(self, connection: socket.socket, left: Callable[[], float]) -> None:
         """Take over a connected socket; nothing is read or written yet."""
         self.left = left
-        self.fresh = True
         self.extensions: dict[str, str] = {}
         self._socket = connection
-        self._buffer = bytearray()
+        self._replies = Replies()
 
     def hello(self, name: str) -> Reply:
         """Say EHLO (HELO where that is unknown) and learn the extensions, their names in upper case."""
@@ -77,7 +39,7 @@ class Session:
 
         Whatever the server said before the handshake is refused: somebody in between could have said it.
         """
-        if self._buffer:
+        if self._replies.begun:
             raise Lost("the server spoke before the TLS handshake")
         try:
             self._socket.settimeout(self.left())
@@ -117,15 +79,9 @@ class Session:
 
     def reply(self) -> Reply:
         """Read one reply of any number of lines. Raises Lost."""
-        texts: list[str] = []
-        for _ in range(MAX_REPLY_LINES):
-            found = _REPLY.fullmatch(self._line())
-            if not found:
-                raise Lost("the server does not speak SMTP")
-            texts.append((found[3] or b"").decode("utf-8", "replace"))
-            if found[2] != b"-":
-                return Reply(int(found[1]), "\n".join(texts))
-        raise Lost(f"a reply has more than {MAX_REPLY_LINES} lines")
+        while (reply := self._replies.next()) is None:
+            self._replies.add(self._receive())
+        return reply
 
     def close(self) -> None:
         """Close the connection without a word."""
@@ -144,16 +100,13 @@ class Session:
         """Return our own IP address as this connection shows it."""
         return str(self._socket.getsockname()[0])
 
-    def _line(self) -> bytes:
-        while (end := self._buffer.find(b"\n")) < 0:
-            if len(self._buffer) > MAX_REPLY_LINE:
-                raise Lost("the server does not speak SMTP")
-            self._read_more()
-        line = bytes(self._buffer[:end]).rstrip(b"\r")
-        del self._buffer[: end + 1]
-        return line
+    def detach(self) -> socket.socket:
+        """Return the connection for others to read and write. Raises Lost when the server already said more."""
+        if self._replies.begun:
+            raise Lost("the server speaks out of turn")
+        return self._socket
 
-    def _read_more(self) -> None:
+    def _receive(self) -> bytes:
         try:
             self._socket.settimeout(self.left())
             octets = self._socket.recv(8192)
@@ -161,12 +114,7 @@ class Session:
             raise Lost(_words(error)) from error
         if not octets:
             raise Lost("the server closed the connection")
-        self._buffer += octets
-
-
-def stuff(octets: bytes) -> bytes:
-    """Double the dots at line starts (RFC 5321, 4.5.2). The octets end in CRLF; the final dot is not added."""
-    return _LINE_DOT.sub(b"..", octets) if b"\n." in octets or octets.startswith(b".") else octets
+        return octets
 
 
 def _base64(text: str) -> str:
