@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
@@ -44,10 +45,13 @@ def print_json(value: object) -> None:
 
 def print_table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table. Numbers stand right; control characters of foreign values are not printed."""
-    table = Table(*_headers(columns, rows), title=title, title_justify="left", pad_edge=False)
+    table = Table(*_headers(columns, rows), box=SIMPLE_HEAD, pad_edge=False, show_header=any(columns))
     for row in rows:
         table.add_row(*(Text(shown(cell)) for cell in row))
-    console().print(table)
+    screen = console()
+    if title:
+        screen.print(Text(title, style="bold"))
+    screen.print(table)
 
 
 def print_facts(title: str | None, facts: Mapping[str, object]) -> None:
