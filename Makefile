@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CHECK_DB := sqlite:///$(VENV)/check.db
 
-.PHONY: help setup demo test check lock
+.PHONY: help setup demo test soak check lock
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ demo: $(READY) ## Run the main job on SQLite and a local outbox; ARGS="..." goes
 
 test: $(READY) ## Run every test on every core; ARGS="tests/core -k scoring" narrows them
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+
+soak: $(READY) ## Run the long tests: every fault at every statement, and a nemesis; some ten minutes
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -m soak $(ARGS)
 
 check: $(READY) ## Hold the code to its rules, then run the tests (not with SKIP_TESTS=1)
 	$(BIN)/ruff format --check .
