@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from nurture import live
 from nurture.cli import app
+from nurture.db import instance
 from nurture.db.session import Database
 from nurture.program.load import load
 from tests.world import MONDAY
@@ -81,14 +82,48 @@ def nurture(bare: Shell, made: Path) -> Shell:
     return bare
 
 
+PEOPLE = """\
+Email,First name,Last name,Title,Company,Employees,Industry,Country,Owner
+ann@acme.example,Ann,Bell,Director of Finance,Acme,400,Retail,DE,ada@example.com
+bob@acme.example,Bob,Chan,Engineer,Acme,400,Retail,DE,ada@example.com
+cy@tiny.example,Cy,Dent,Owner,Tiny,3,bakery,US,
+"""
+
+
+@pytest.fixture(scope="session")
+def lived(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A rehearsal two days old: two leads were written to, and the draft to a prospect, Ann, waits for Ada."""
+    folder = tmp_path_factory.mktemp("lived") / "company"
+    shutil.copytree(made, folder)
+    database = Database(f"sqlite:///{folder / 'nurture.db'}")
+    with database.write() as connection:
+        instance.make_rehearsal(connection, MONDAY)
+    database.dispose()
+    shell = Shell(folder, {})
+    signature = r"Ada\nExample Company, 1 Example Street"
+    shell("reps", "add", "--name", "Ada Lovelace", "--email", "ada@example.com", "--signature", signature)
+    shell("contacts", "import", shell.file("people.csv", PEOPLE))
+    shell("events", "record", "ann@acme.example", "demo_requested")
+    shell("run", "--until", "2026-03-04T12:00:00Z")
+    return folder
+
+
 @pytest.fixture
-def stored(nurture: Shell) -> Iterator[Callable[[str], list[Any]]]:
-    """Ask the database of the folder."""
-    database = Database(f"sqlite:///{nurture.folder / 'nurture.db'}")
+def office(bare: Shell, lived: Path) -> Shell:
+    """A shell in the rehearsal of `lived`, on Wednesday at noon."""
+    shutil.copytree(lived, bare.folder)
+    return bare
+
+
+@pytest.fixture
+def stored(bare: Shell) -> Iterator[Callable[[str], list[Any]]]:
+    """Ask the database of the folder; what changes something is committed."""
+    database = Database(f"sqlite:///{bare.folder / 'nurture.db'}")
 
     def ask(statement: str) -> list[Any]:
-        with database.read() as connection:
-            return [tuple(row) for row in connection.exec_driver_sql(statement)]
+        with database.write() as connection:
+            found = connection.exec_driver_sql(statement)
+            return [tuple(row) for row in found] if found.returns_rows else []
 
     yield ask
     database.dispose()
