@@ -58,7 +58,9 @@ directory = "outbox"              # writes .eml files; nothing leaves this machi
 
 
 @dataclass(slots=True)
-class _Written:
+class Written:
+    """What was made in a folder, and what was there already and stays as it is."""
+
     folder: Path
     made: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
@@ -88,15 +90,7 @@ def init(
 
     Example: `nurture init my-company`
     """
-    shipped = _shipped(definitions)
-    written = _Written(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(written, shipped, definitions)
-    except OSError as error:
-        raise UsageError(f"{error.filename or folder} cannot be written: {error.strerror or error}") from None
-    settings = load_settings(folder, os.environ)
-    ready_database(settings)
+    written = make_folder(folder, definitions)
     if as_json:
         print_json({"folder": folder, "made": written.made, "kept": written.kept})
         return
@@ -115,7 +109,20 @@ def init(
     say("  nurture contacts import leads.csv")
 
 
-def _write(written: _Written, shipped: _Shipped, definitions: str) -> None:
+def make_folder(folder: Path, definitions: str) -> Written:
+    """Make or complete a working folder with its keys and its database; raise UsageError when that cannot be."""
+    shipped = _shipped(definitions)
+    written = Written(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(written, shipped, definitions)
+    except OSError as error:
+        raise UsageError(f"{error.filename or folder} cannot be written: {error.strerror or error}") from None
+    ready_database(load_settings(folder, os.environ))
+    return written
+
+
+def _write(written: Written, shipped: _Shipped, definitions: str) -> None:
     written.file(FILE, _SETTINGS.format(lifecycle=definitions).encode())
     written.file("fields.yaml", shipped.fields.read_bytes())
     written.file("sequences/lifecycle.yaml", shipped.lifecycle.read_bytes())
@@ -127,7 +134,7 @@ def _write(written: _Written, shipped: _Shipped, definitions: str) -> None:
     written.file(".nurture/keys", format_keys(keys).encode(), 0o600)
 
 
-def _copy(written: _Written, source: Path, target: str) -> None:
+def _copy(written: Written, source: Path, target: str) -> None:
     for path in sorted(source.rglob("*")):
         if path.is_file() and not path.name.startswith("."):
             written.file(f"{target}/{path.relative_to(source).as_posix()}", path.read_bytes())
