@@ -107,6 +107,7 @@ def test_one_refused_recipient_leaves_the_others_alone() -> None:
     assert receipts[3].detail == "the mail: 554 5.7.1 spam"
 
 
+@pytest.mark.parametrize("ehlo", [b"250-me\r\n250 8BITMIME", b"250-me\r\n250-PIPELINING\r\n250 8BITMIME"])
 @pytest.mark.parametrize(
     ("where", "reply", "outcome"),
     [
@@ -146,10 +147,10 @@ def test_one_refused_recipient_leaves_the_others_alone() -> None:
         (".", DRIP, Outcome.AMBIGUOUS),
     ],
 )
-def test_each_point_of_the_conversation_has_its_class(where: str, reply: bytes, outcome: Outcome) -> None:
+def test_each_point_of_the_conversation_has_its_class(where: str, reply: bytes, outcome: Outcome, ehlo: bytes) -> None:
     seconds = 0.25 if reply in {HANG, DRIP, b"250-half"} else 10
     began = time.monotonic()
-    with line_server({where: reply}) as (port, _), smtp(port) as provider:
+    with line_server({"EHLO": ehlo, where: reply}) as (port, _), smtp(port) as provider:
         (receipt,) = provider.send(mails(), seconds=seconds)
         assert time.monotonic() - began < seconds + 2
     assert receipt.outcome is outcome

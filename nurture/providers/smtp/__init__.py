@@ -106,7 +106,7 @@ class Smtp:
         session = Session(connection, deadline.check)
         prepare(session, self._server)
         try:
-            return Line(session.detach(), Talk(session))
+            return Line(session.detach(), Talk(session.extensions, session.quit))
         except Lost as error:
             session.close()
             raise NoSession(f"{self._server.where}: {error}") from error

@@ -28,7 +28,6 @@ ABOUT_US = frozenset({530, 534, 535, 538})
 TOO_LARGE = 552
 
 _QUEUED_AS = re.compile(r"\bqueued (?:mail )?(?:for delivery )?as ([^\s<>()]+)", re.IGNORECASE)
-_LINE_DOT = re.compile(rb"^\.", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -82,7 +81,8 @@ def judge(letter: Letter, what: str, reply: Reply) -> Receipt:
 
 def stuff(octets: bytes) -> bytes:
     """Double the dots at line starts (RFC 5321, 4.5.2). The octets end in CRLF; the final dot is not added."""
-    return _LINE_DOT.sub(b"..", octets) if b"\n." in octets or octets.startswith(b".") else octets
+    stuffed = octets.replace(b"\n.", b"\n..")
+    return b"." + stuffed if stuffed.startswith(b".") else stuffed
 
 
 def _outcome(what: str, reply: Reply) -> Outcome:

@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from nurture.providers.base import Deadline
 from nurture.providers.lines import Lost
 from nurture.providers.smtp.replies import Replies, Reply
 
@@ -87,8 +88,9 @@ class Session:
         """Close the connection without a word."""
         self._socket.close()
 
-    def quit(self) -> None:
+    def quit(self, deadline: Deadline) -> None:
         """Say goodbye, as far as the time allows, and close."""
+        self.left = deadline.check
         try:
             self.command("QUIT")
         except Lost:

@@ -8,14 +8,13 @@ the next mail follows the final dot of the one before: one round trip a mail. El
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from nurture.mail.wire import Outgoing
 from nurture.providers.base import Deadline, Outcome, Receipt, reason
 from nurture.providers.lines import Lost
 from nurture.providers.smtp.letter import DATA, END, MAIL, RCPT, Letter, judge, write
 from nurture.providers.smtp.replies import Replies, Reply
-from nurture.providers.smtp.session import Session
 
 RSET, DOT = "RSET", "the dot"
 """What is answered by a reply on which no mail's fate hangs: DOT ends a mail that nobody may get, and is empty."""
@@ -63,12 +62,12 @@ class Sending:
 class Talk:
     """The mails on one connection."""
 
-    def __init__(self, session: Session) -> None:
-        """Go on where greeting and login ended."""
-        self._session = session
+    def __init__(self, extensions: Collection[str], goodbye: Callable[[Deadline], None]) -> None:
+        """Go on where greeting and login ended; `goodbye` ends the connection."""
+        self.goodbye = goodbye
         self._sending = Sending(())
-        self._extensions = session.extensions.keys()
-        self._pipelining = "PIPELINING" in session.extensions
+        self._extensions = extensions
+        self._pipelining = "PIPELINING" in extensions
         self._replies = Replies()
         self._awaited: deque[tuple[str, Letter | None]] = deque()
         self._letters: deque[Letter] = deque()
@@ -103,11 +102,6 @@ class Talk:
         if words and self._replies.begun:
             raise Lost("the server speaks out of turn")
         return self._tell(words)
-
-    def goodbye(self, deadline: Deadline) -> None:
-        """Say QUIT and close."""
-        self._session.left = deadline.check
-        self._session.quit()
 
     def lost(self, gone: int, why: str) -> None:
         """Settle the mails in flight: what is ambiguous, and what was certainly not sent.
