@@ -134,6 +134,10 @@ class _InPage(FunctionElement[bool]):
     type = sa.Boolean()
     inherit_cache = True
 
+    def self_group(self, against: Any = None) -> _InPage:
+        """Stand as it is: as `(…) = 1`, SQLAlchemy's way without booleans, SQLite would read the whole table."""
+        return self
+
 
 @compiles(_InPage, "postgresql")
 def _any_of_array(element: _InPage, compiler: Any, **options: Any) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from sqlalchemy import Connection
 from nurture.db import bulk
 from nurture.db.session import Database
 from nurture.db.tables import Account, Contact, Event, Inbox, Lease, SendCount, Suppression
-from tests import factories
+from tests import databases, factories
 from tests.databases import Queries
 from tests.factories import NOW
 
@@ -277,3 +278,13 @@ def test_an_empty_page_asks_nothing(database: Database, queries: Counting) -> No
         bulk.upsert(connection, Account, [], ("id",))
         bulk.update_rows(connection, Account, "id", [])
     assert counter.count == 0
+
+
+@pytest.mark.parametrize("column", [Account.id, Contact.account_id, Account.domain], ids=str)
+def test_in_page_is_looked_up_in_the_index(tmp_path: Path, column: Any) -> None:
+    database = Database(databases.sqlite_url(tmp_path))
+    asked = str(sa.select(column).where(bulk.in_page(column, [])).compile(dialect=database.engine.dialect))
+    with database.read() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", ("[]",)).all()
+    database.dispose()
+    assert plan[0].detail.startswith(f"SEARCH {column.class_.__tablename__}")
