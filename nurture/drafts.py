@@ -55,6 +55,8 @@ def draft_due(database: Database, links: Links, owner: str, now: datetime, *, li
     """Write a page of planned drafts, and expire those whose time has run out; return how many were due."""
     with database.write() as connection:
         claimed = timers.claim(connection, TimerKind.DRAFT, owner, now, limit, LEASE_SECONDS)
+        if not claimed:
+            return 0
         rows = messages.by_ids(connection, [timer.subject_id for timer in claimed])
         free = set(situations.lock(connection, {row.contact_id for row in rows}, wait=False))
         mine = [row for row in rows if row.contact_id in free]
