@@ -75,18 +75,20 @@ def advance(
     until: datetime,
     *,
     hook: Hook | None = None,
+    grid: timedelta = GRID,
     stopping: Callable[[], bool] = never,
 ) -> Done:
     """Live in a rehearsal until `until`, from one due moment to the next; return what was handled.
 
-    After every moment `hook` hears it, and may let people behave: what follows is done at the next one.
+    After every moment `hook` hears it, and may let people behave: what follows is done at the next one. With a coarser
+    `grid` than the default there is less to do, and mail lies up to so long after it is due (`Postroom.patience`).
 
     Raises:
         Fenced: this is a real database.
         Refused: `until` is in the rehearsal's past.
     """
     done = Done()
-    for moment in _moments(database, until, hook):
+    for moment in _moments(database, until, hook, grid):
         if stopping():
             break
         pretend(database, moment)
@@ -122,14 +124,14 @@ def _beginning(last: datetime | None, begin: datetime | None, now: datetime) -> 
     return begin
 
 
-def _moments(database: Database, until: datetime, hook: Hook | None) -> Iterator[datetime]:
+def _moments(database: Database, until: datetime, hook: Hook | None, grid: timedelta) -> Iterator[datetime]:
     """Yield the moments at which there is something to do, on the grid, and `until` at the end (twice for a hook)."""
     moment = _reached(database, until)
     while moment < until:
         yield moment
         wanted = hook(moment) if hook else None
         coming = [known for known in (_next_due(database), wanted) if known is not None]
-        moment = min(until, max(_on_grid(min(coming, default=until)), moment + GRID))
+        moment = min(until, max(_on_grid(min(coming, default=until), grid), moment + grid))
     yield until
     if hook:
         hook(until)
@@ -150,10 +152,10 @@ def _next_due(database: Database) -> datetime | None:
         return timers.next_due(connection)
 
 
-def _on_grid(moment: datetime) -> datetime:
+def _on_grid(moment: datetime, grid: timedelta) -> datetime:
     """Return the first moment of the grid that is not before `moment`."""
     start = datetime(1970, 1, 1, tzinfo=UTC)
-    return start - ((start - moment) // GRID) * GRID
+    return start - ((start - moment) // grid) * grid
 
 
 # --- the target -------------------------------------------------------------------------------------------------------
