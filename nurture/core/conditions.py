@@ -1,21 +1,26 @@
 """The condition language: a small tree of values that can be evaluated and said in a sentence.
 
 `all / any / not`, `field / op / value`, `did: {event, within, at_least}` and `idle: {for}`. The text form is parsed in
-`core.schema`; SQL is made in `db`; when time changes an answer is `changes`. Logic is two-valued: a comparison with an
-unknown value is false, `!=` and `not in` are true. Texts are compared as they are written, except by `contains`.
+`core.schema`; SQL is made in `db`; when time changes an answer is `changes`; the comparisons are `comparing`. Logic is
+two-valued: a comparison with an unknown value is false, `!=` and `not in` are true. Texts are compared as they are
+written, except by `contains`.
+
+Every part of the tree carries its own `test`, made once with the part: a page asks each of them thousands of times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
 from nurture.core import calendars
+from nurture.core.comparing import Op as Op
+from nurture.core.comparing import comparison
 from nurture.core.events import HUMAN, KINDS
-from nurture.core.facts import FIELDS, lookup
+from nurture.core.facts import FIELDS, reader
 from nurture.core.model import Company, Event, Situation, Value
 from nurture.core.spans import Span
 
@@ -23,20 +28,8 @@ if TYPE_CHECKING:  # the lifecycle is made of conditions
     from nurture.core.lifecycle import Lifecycle
 
 
-class Op(StrEnum):
-    """How a field is compared."""
-
-    EQ = "=="
-    NE = "!="
-    LT = "<"
-    LE = "<="
-    GT = ">"
-    GE = ">="
-    IN = "in"
-    NOT_IN = "not in"
-    CONTAINS = "contains"
-    KNOWN = "known"
-    UNKNOWN = "unknown"
+Test = Callable[[Situation, "Lifecycle", datetime], bool]
+"""Whether something holds for a situation at a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +39,11 @@ class Compare:
     field: str
     op: Op
     value: Value = None
+    test: Test = attribute(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the test."""
+        object.__setattr__(self, "test", _comparing(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,11 @@ class All:
     """True when every one of `of` is (an empty one is true)."""
 
     of: tuple[Condition, ...]
+    test: Test = attribute(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the test."""
+        object.__setattr__(self, "test", _all([part.test for part in self.of]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,11 @@ class Any:
     """True when one of `of` is (an empty one is false)."""
 
     of: tuple[Condition, ...]
+    test: Test = attribute(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the test."""
+        object.__setattr__(self, "test", _any([part.test for part in self.of]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,11 @@ class Not:
     """True when `of` is false."""
 
     of: Condition
+    test: Test = attribute(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the test."""
+        object.__setattr__(self, "test", _not(self.of.test))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +92,11 @@ class Did:
     event: str
     within: Span | None = None
     at_least: int = 1
+    test: Test = attribute(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the test."""
+        object.__setattr__(self, "test", _doing(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +104,11 @@ class Idle:
     """True when the contact gave no human signal for `length` (counted from their entry into the stage, if later)."""
 
     length: Span
+    test: Test = attribute(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the test."""
+        object.__setattr__(self, "test", _idling(self.length))
 
 
 Condition = Compare | All | Any | Not | Did | Idle
@@ -99,22 +122,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 def evaluate(condition: Condition, situation: Situation, lifecycle: Lifecycle, now: datetime) -> bool:
     """Return whether the condition holds; scores are read from the situation's standing, as it was stored."""
-    match condition:
-        case Compare(field, op, value):
-            return _OPERATORS[op](lookup(field, situation, lifecycle), value)
-        case All(of):
-            return all(evaluate(part, situation, lifecycle, now) for part in of)
-        case Any(of):
-            return any(evaluate(part, situation, lifecycle, now) for part in of)
-        case Not(of):
-            return not evaluate(of, situation, lifecycle, now)
-        case Did(_, within, at_least):
-            ends = (end_of(within, event.at, situation) if within else _NEVER for event in done(condition, situation))
-            return sum(end > now for end in ends) >= at_least
-        case Idle(length):
-            return end_of(length, last_signal(situation, lifecycle), situation) <= now
-        case _:
-            assert_never(condition)
+    return condition.test(situation, lifecycle, now)
 
 
 def done(did: Did, situation: Situation) -> Iterator[Event]:
@@ -239,42 +247,56 @@ _NEGATED = {
 }
 
 
-def _equal(left: Value, right: Value) -> bool:
-    return left is not None and isinstance(left, bool) == isinstance(right, bool) and left == right
+# --- tests ------------------------------------------------------------------------------------------------------------
 
 
-def _among(left: Value, right: Value) -> bool:
-    have = left if isinstance(left, tuple) else (left,)
-    return isinstance(right, tuple) and any(_equal(mine, other) for mine in have for other in right)
+def _comparing(compare: Compare) -> Test:
+    read, holds = reader(compare.field), comparison(compare.op, compare.value)
+    return lambda situation, lifecycle, now: holds(read(situation, lifecycle))
 
 
-def _contains(left: Value, right: Value) -> bool:
-    if not isinstance(right, str):
+def _all(tests: list[Test]) -> Test:
+    def every(situation: Situation, lifecycle: Lifecycle, now: datetime) -> bool:
+        for test in tests:  # noqa: SIM110 - a generator costs more than the tests
+            if not test(situation, lifecycle, now):
+                return False
+        return True
+
+    return every
+
+
+def _any(tests: list[Test]) -> Test:
+    def one(situation: Situation, lifecycle: Lifecycle, now: datetime) -> bool:
+        for test in tests:  # noqa: SIM110 - a generator costs more than the tests
+            if test(situation, lifecycle, now):
+                return True
         return False
-    if isinstance(left, tuple):
-        return right.lower() in (item.lower() for item in left)
-    return isinstance(left, str) and right.lower() in left.lower()
+
+    return one
 
 
-def _order(left: Value, right: Value) -> int | None:
-    """Return -1, 0 or 1, or None when the two cannot be compared (unknown, or of different types)."""
-    if isinstance(left, str) and isinstance(right, str):
-        return (left > right) - (left < right)
-    if isinstance(left, bool | str | tuple | None) or isinstance(right, bool | str | tuple | None):
-        return None
-    return (left > right) - (left < right)
+def _not(test: Test) -> Test:
+    return lambda situation, lifecycle, now: not test(situation, lifecycle, now)
 
 
-_OPERATORS: Mapping[Op, Callable[[Value, Value], bool]] = {
-    Op.EQ: _equal,
-    Op.NE: lambda left, right: not _equal(left, right),
-    Op.LT: lambda left, right: _order(left, right) == -1,
-    Op.LE: lambda left, right: _order(left, right) in (-1, 0),
-    Op.GT: lambda left, right: _order(left, right) == 1,
-    Op.GE: lambda left, right: _order(left, right) in (0, 1),
-    Op.IN: _among,
-    Op.NOT_IN: lambda left, right: not _among(left, right),
-    Op.CONTAINS: _contains,
-    Op.KNOWN: lambda left, _: left is not None,
-    Op.UNKNOWN: lambda left, _: left is None,
-}
+def _doing(did: Did) -> Test:
+    kind, within, at_least = did.event, did.within, did.at_least
+    elapsed = within.elapsed if within else None
+
+    def counts(event: Event, situation: Situation, now: datetime) -> bool:
+        if elapsed is not None:
+            return now - event.at < elapsed
+        return within is None or end_of(within, event.at, situation) > now
+
+    def did_it(situation: Situation, lifecycle: Lifecycle, now: datetime) -> bool:
+        count = 0
+        for event in situation.events:
+            if event.kind == kind and event.trust >= PROBABLY_HUMAN:
+                count += counts(event, situation, now)
+        return count >= at_least
+
+    return did_it
+
+
+def _idling(length: Span) -> Test:
+    return lambda situation, lifecycle, now: end_of(length, last_signal(situation, lifecycle), situation) <= now

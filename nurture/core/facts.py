@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from nurture.core.model import Account, Company, Contact, Situation, Value
@@ -70,15 +71,18 @@ SCORED = frozenset({"fit", "fit_points", "engagement", "level"})
 
 def lookup(field: str, situation: Situation, lifecycle: Lifecycle) -> Value:
     """Return what `field` says, None when it is unknown. Points are whole points, as a float."""
-    read = _READERS.get(field)
-    if read is not None:
-        return read(situation, lifecycle)
-    contact = situation.contact
+    return reader(field)(situation, lifecycle)
+
+
+def reader(field: str) -> Reader:
+    """Return what says `field` of a situation, None when it is unknown (a field that there is not always is)."""
+    if (read := _READERS.get(field)) is not None:
+        return read
     if field.startswith("fields."):
-        return known(contact.fields.get(field.removeprefix("fields.")))
-    if field.startswith("account.fields.") and contact.account:
-        return known(contact.account.fields.get(field.removeprefix("account.fields.")))
-    return None
+        return _own_of_contact(field.removeprefix("fields."))
+    if field.startswith("account.fields."):
+        return _own_of_account(field.removeprefix("account.fields."))
+    return lambda situation, lifecycle: None
 
 
 def known(value: object) -> Value:
@@ -173,11 +177,30 @@ def _domain(contact: Contact) -> str | None:
 
 
 def _of_contact(name: str) -> Reader:
-    return lambda situation, _: known(getattr(situation.contact, name))
+    get = attrgetter(f"contact.{name}")
+    return lambda situation, _: known(get(situation))
 
 
 def _of_account(name: str) -> Reader:
-    return lambda situation, _: known(getattr(situation.contact.account, name, None))
+    get = attrgetter(name)
+
+    def read(situation: Situation, _: Lifecycle) -> Value:
+        account = situation.contact.account
+        return None if account is None else known(get(account))
+
+    return read
+
+
+def _own_of_contact(name: str) -> Reader:
+    return lambda situation, _: known(situation.contact.fields.get(name))
+
+
+def _own_of_account(name: str) -> Reader:
+    def read(situation: Situation, _: Lifecycle) -> Value:
+        account = situation.contact.account
+        return None if account is None else known(account.fields.get(name))
+
+    return read
 
 
 def _fit(situation: Situation, _: Lifecycle) -> Value:
