@@ -1,0 +1,121 @@
+"""A process that has everything imported and the program in its cache, and forks for every try: one costs little.
+
+It reads one command a line from standard input and answers one line. A forked child does one pass of the engine, in
+which the N-th point (a SQL statement, a commit, the provider's call before and after) kills it or raises.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from nurture import live, scheduler
+from nurture.db import tables
+from nurture.db.session import Database
+from nurture.errors import DatabaseError
+from nurture.sending import Postroom
+from tests.faults.ledger import Hurried, Ledger
+from tests.world import LINKS
+
+RAISED = 7
+BATCH = 2
+
+
+@dataclass
+class Countdown:
+    """Counts points and strikes at one of them."""
+
+    at: int
+    strike: Callable[[], None]
+    seen: int = 0
+
+    def point(self, *_: Any) -> None:
+        self.seen += 1
+        if self.seen == self.at:
+            self.strike()
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail() -> None:
+    raise OperationalError("the scripted statement", {}, Exception("disk I/O error"))
+
+
+class Watched(Hurried):
+    """The ledger's provider between two points."""
+
+    countdown: Countdown
+
+    def send(self, group: Any, *, seconds: float) -> Any:
+        self.countdown.point()
+        receipts = self.inner.send(group, seconds=seconds)
+        self.countdown.point()
+        return receipts
+
+
+def one_pass(command: dict[str, Any]) -> None:
+    """Do what `nurture run --once` does, with trouble at point `at`; after an error go on as the scheduler would."""
+    database = Database(command["url"])
+    countdown = Countdown(command["at"], {"kill": kill, "raise": fail}[command["how"]])
+    event.listen(database.engine, "before_cursor_execute", countdown.point)
+    event.listen(database.engine, "commit", countdown.point)
+    ledger = Ledger(command["http"], 0, Path())
+    provider = Watched(ledger.provider("postmark").inner, BATCH, 30.0)  # type: ignore[attr-defined]
+    object.__setattr__(provider, "countdown", countdown)
+    postroom = Postroom({"outbox": provider}, LINKS, scheduler.new_owner())
+    now = datetime.fromisoformat(command["now"])
+    try:
+        scheduler.run_once(database, postroom, now)
+    except (OperationalError, DatabaseError):
+        scheduler.run_once(database, postroom, now)
+    os._exit(RAISED if countdown.seen >= countdown.at else 0)
+
+
+def warm(url: str) -> None:
+    """Read the program once, so that children find it in the cache."""
+    database = Database(url)
+    with database.read() as connection:
+        program = live.current(connection)
+        live.versions(connection, list(program.versions.values()))
+        hashes = connection.execute(tables.Template.__table__.select().with_only_columns(tables.Template.hash))
+        live.artifacts(connection, {row.hash for row in hashes})
+    database.dispose()
+
+
+def main() -> None:
+    for line in sys.stdin:
+        command = json.loads(line)
+        if command["how"] == "warm":
+            warm(command["url"])
+            tell("warm")
+            continue
+        child = os.fork()
+        if not child:
+            try:
+                one_pass(command)
+            finally:
+                traceback.print_exc()
+                os._exit(1)
+        tell(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def tell(answer: object) -> None:
+    sys.stdout.write(f"{answer}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
