@@ -213,8 +213,10 @@ def _reasons(case: _Case) -> Iterator[str]:
         yield "the contact has no e-mail address"
     for wish in case.situation.suppressions:
         yield f"suppressed for {wish.scope} since {wish.at:%Y-%m-%d}: {wish.reason}"
+    waking = timers.due_times(case.connection, TimerKind.ENROLLMENT, [run.id for run in case.live_runs])
     for run in case.live_runs:
-        yield f"run {run.run} of {run.sequence} {_standstill(run)} ({case.rule(run, run.step_id) or run.sequence})"
+        where = case.rule(run, run.step_id) or run.sequence
+        yield f"run {run.run} of {run.sequence} {_standstill(run, waking.get(run.id))} ({where})"
     if stage.voice is Voice.SILENT:
         return
     if stage.voice is Voice.PERSONAL and contact.owner is None:
@@ -229,12 +231,13 @@ def _reasons(case: _Case) -> Iterator[str]:
             yield f"{sequence.name}: {_bar(sequence, case)} ({_entry(sequence)})"
 
 
-def _standstill(run: Enrollment) -> str:
+def _standstill(run: Enrollment, wakes_at: datetime | None) -> str:
     if run.paused_until is not None:
         return f"is paused until {run.paused_until:%Y-%m-%d}: {run.reason}"
     if run.waiting_for == "task":
         return f"waits at step {run.step_id} until a task is done"
-    return f"is at step {run.step_id}, and no mail follows"
+    until = f" until {wakes_at:%Y-%m-%d %H:%M} UTC" if wakes_at else ""
+    return f"waits at step {run.step_id}{until}, and no mail follows in it"
 
 
 def _last_run(case: _Case) -> Iterator[str]:

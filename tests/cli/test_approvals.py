@@ -53,7 +53,7 @@ def test_what_was_approved_goes_out_to_the_byte_and_the_follow_up_shows_it(
     found = office("approvals", "show", str(draft), "--json").json
     said = office("approvals", "approve", str(draft), "--hash", found["hash"])
     assert f"{draft} approved, goes out 2026-03-04" in said.out
-    office("run", "--until", "2026-03-10T12:00:00Z")
+    office("run", "--until", "2026-03-17T12:00:00Z")
     assert stored(f"SELECT state FROM messages WHERE id = {draft}") == [("accepted",)]
     (path,) = [p for p in office.folder.rglob("*.eml") if b"To: Ann Bell" in p.read_bytes()]
     mail = message_from_bytes(path.read_bytes(), policy=policy.default)

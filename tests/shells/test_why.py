@@ -162,6 +162,17 @@ def test_a_message_that_nobody_knows_about_is_told(world: World) -> None:
     assert _why(world, ann).next[0].waits == "nobody knows whether it went out: the connection broke"
 
 
+def test_a_run_without_another_mail_says_where_it_waits(world: World) -> None:
+    waiting = NURTURE.replace("  - {id: more, email: leads/more, on_refused: advance}\n", "")
+    world.apply({"sequences/nurture.yaml": waiting})
+    ann = world.contact("ann@example.com")
+    world.work()
+    assert _why(world, ann).reasons[0] == (
+        "run 1 of nurture waits at step pause until 2026-03-05 09:00 UTC, and no mail follows in it "
+        f"(sequences/nurture.yaml:{_line(waiting, 'id: pause')})"
+    )
+
+
 def test_nobody_is_left_without_an_answer(world: World, rita: Rep) -> None:
     ids = world.contacts([f"c{number}@example.com" for number in range(8)], owner=rita)
     kinds = ("content_downloaded", "content_downloaded", "replied", "complained", "unsubscribed", "bounced")
