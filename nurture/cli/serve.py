@@ -12,7 +12,7 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
-from nurture.cli.context import opened
+from nurture.cli.context import Context, opened
 from nurture.cli.output import JsonOption
 from nurture.cli.run import DatabaseOption
 from nurture.cli.running import begin_log, ending_well, tell_start
@@ -38,19 +38,24 @@ def serve(
     """
     begin_log(as_json=as_json)
     listening = listen(host, port)
-    url = address_of(listening)
     with listening, opened(ctx, database_url) as context:
-        postroom = open_postroom(context.settings, context.database, owner=new_owner(), local_url=url)
-        scheduler = Scheduler(context.database, postroom, ask_public_url=bool(context.settings.public_url))
-        app = create_app(context.database, context.ring, clock=partial(program_time, context.database))
-        try:
-            tell_start(context, postroom, f", {url}")
-            with ending_well():
-                scheduler.start()
-                serve_app(app, listening, scheduler.begin_to_stop)
-                scheduler.stop()
-        finally:
-            close_postroom(postroom)
+        attend(context, listening)
+
+
+def attend(context: Context, listening: socket.socket) -> None:
+    """Run the engine of an opened installation and answer on a socket, until SIGTERM or SIGINT asks to end."""
+    url = address_of(listening)
+    postroom = open_postroom(context.settings, context.database, owner=new_owner(), local_url=url)
+    scheduler = Scheduler(context.database, postroom, ask_public_url=bool(context.settings.public_url))
+    app = create_app(context.database, context.ring, clock=partial(program_time, context.database))
+    try:
+        tell_start(context, postroom, f", {url}")
+        with ending_well():
+            scheduler.start()
+            serve_app(app, listening, scheduler.begin_to_stop)
+            scheduler.stop()
+    finally:
+        close_postroom(postroom)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -60,6 +65,7 @@ def listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen()
     except OSError as error:
         listening.close()
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port") from None
