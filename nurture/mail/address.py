@@ -47,14 +47,20 @@ def wire_address(address: str) -> str:
 
     Raises ValueError. The local part stays as it is, and may hold non-ASCII characters (then SMTPUTF8 is needed).
     """
-    address = address.strip()
+    plain = _PLAIN.fullmatch(address)
+    if plain and _fits(address, plain) and plain[3] not in _SPECIAL_TOP:
+        return address
+    return _wire_slowly(address.strip())
+
+
+def _wire_slowly(address: str) -> str:
     local, at, host = address.rpartition("@")
     if not at:
         raise ValueError(f"{address!r} is not an e-mail address: there is no @")
-    plain = normalize(address)
+    normalized = normalize(address)
     if host.isascii():
         return f"{unicodedata.normalize('NFC', local)}@{host}"
-    return f"{unicodedata.normalize('NFC', local)}@{domain(plain)}"
+    return f"{unicodedata.normalize('NFC', local)}@{domain(normalized)}"
 
 
 def clean_header(value: str) -> str:
@@ -76,7 +82,7 @@ def _fits(lowered: str, plain: re.Match[str]) -> bool:
     return (
         len(lowered) <= MAX_ADDRESS
         and len(plain[1]) <= MAX_LOCAL
-        and all(len(label) <= 63 for label in plain[2].split("."))
+        and (len(plain[2]) <= 63 or all(len(label) <= 63 for label in plain[2].split(".")))
     )
 
 

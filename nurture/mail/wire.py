@@ -8,13 +8,13 @@ other. The same mail gives the same bytes every time: the boundary is a hash of 
 from __future__ import annotations
 
 import binascii
-import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha256
 
 from nurture.core.words import Voice
 from nurture.mail.address import clean_header, wire_address
@@ -32,7 +32,8 @@ class Outgoing:
 
     `message_id`, `in_reply_to` and `references` are written with their angle brackets; `date` is aware and set once,
     at first dispatch. `unsubscribe_url` (https) and `feedback_id` are for the marketing voice only. `metadata` goes to
-    providers that keep it, so that a message can be found there again; it is no part of the mail.
+    providers that keep it, so that a message can be found there again; it is no part of the mail. `written` is for
+    `to_bytes` alone: what it returned before.
     """
 
     id: int
@@ -52,6 +53,7 @@ class Outgoing:
     unsubscribe_url: str | None = None
     feedback_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    written: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
 
 def to_bytes(outgoing: Outgoing, *, eight_bit: bool = True) -> bytes:
@@ -60,19 +62,13 @@ def to_bytes(outgoing: Outgoing, *, eight_bit: bool = True) -> bytes:
     Without `eight_bit` the bodies are 7-bit (quoted-printable or base64), for servers that lack 8BITMIME. Raises
     ValueError when an address, an id or a header value cannot be written.
     """
-    lines = [
-        _address_line(b"From", outgoing.from_name, outgoing.from_address),
-        _write_address(b"To", outgoing.to_name, outgoing.to_address),
-    ]
-    if outgoing.reply_to:
-        lines.append(_address_line(b"Reply-To", "", outgoing.reply_to))
-    lines += [
-        _text_line(b"Subject", clean_header(outgoing.subject)),
-        b"Date: " + _date(outgoing.date),
-        *(_token_line(name.encode(), value) for name, value in header_pairs(outgoing)),
-        b"MIME-Version: 1.0",
-    ]
-    return b"\r\n".join(lines) + b"\r\n" + _content(outgoing, eight_bit)
+    if not eight_bit:
+        return _write(outgoing, eight_bit=False)
+    octets = outgoing.written
+    if octets is None:  # once: the hash that is kept of a mail and the connection that carries it want the same
+        octets = _write(outgoing, eight_bit=True)
+        object.__setattr__(outgoing, "written", octets)
+    return octets
 
 
 def header_pairs(outgoing: Outgoing) -> tuple[tuple[str, str], ...]:
@@ -110,22 +106,42 @@ def needs_smtputf8(outgoing: Outgoing) -> bool:
 
 # --- headers ----------------------------------------------------------------------------------------------------------
 
+
+def _write(outgoing: Outgoing, *, eight_bit: bool) -> bytes:
+    lines = [
+        _address_line("From", outgoing.from_name, outgoing.from_address),
+        _write_address("To", outgoing.to_name, outgoing.to_address),
+        _text_line("Subject", clean_header(outgoing.subject)),
+        _date_line(outgoing.date),
+    ]
+    if outgoing.reply_to:
+        lines.append(_address_line("Reply-To", "", outgoing.reply_to))
+    for name, value in header_pairs(outgoing):
+        line = f"{name}: {value}"
+        lines.append(line if len(line) <= FOLD_AT else f"{name}: {value.replace(' ', _FOLD)}")
+    lines.append("MIME-Version: 1.0\r\n")
+    return "\r\n".join(lines).encode() + _content(outgoing, eight_bit)
+
+
+_FOLD = "\r\n "
+"""Tokens stay whole: a line for each where they do not fit in one."""
+
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]{1,240}@[!-;=?A-~]{1,255}>")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def _write_address(header: bytes, name: str, address: str) -> bytes:
-    bare = wire_address(address).encode()
+def _write_address(header: str, name: str, address: str) -> str:
+    bare = wire_address(address)
     cleaned = clean_header(name)
     if not cleaned:
-        return header + b": " + bare
+        return f"{header}: {bare}"
     if not cleaned.isascii() or "=?" in cleaned or len(cleaned) > FOLD_AT:
-        return header + b": " + _encoded_words(cleaned, len(header) + 2) + b"\r\n <" + bare + b">"
+        return f"{header}: {_encoded_words(cleaned, len(header) + 2)}\r\n <{bare}>"
     phrase = cleaned if _PHRASE.fullmatch(cleaned) else _quoted(cleaned)
-    gap = b" " if len(header) + len(phrase) + len(bare) + 5 <= FOLD_AT else b"\r\n "
-    return header + b": " + phrase.encode() + gap + b"<" + bare + b">"
+    gap = " " if len(header) + len(phrase) + len(bare.encode()) + 5 <= FOLD_AT else _FOLD
+    return f"{header}: {phrase}{gap}<{bare}>"
 
 
 _address_line = lru_cache(maxsize=1024)(_write_address)
@@ -137,34 +153,35 @@ def _quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
-def _text_line(header: bytes, value: str) -> bytes:
+def _text_line(header: str, value: str) -> str:
     """Write free text: as it is while it is short ASCII, else folded, else as encoded words."""
     if value.isascii() and "=?" not in value:
-        if len(header) + 2 + len(value) <= FOLD_AT:
-            return header + b": " + value.encode()
-        folded = _fold(header + b": " + value.encode())
-        if max(map(len, folded.split(b"\r\n"))) <= FOLD_AT:
+        line = f"{header}: {value}"
+        if len(line) <= FOLD_AT:
+            return line
+        folded = _fold(line)
+        if max(map(len, folded.split("\r\n"))) <= FOLD_AT:
             return folded
-    return header + b": " + _encoded_words(value, len(header) + 2)
+    return f"{header}: {_encoded_words(value, len(header) + 2)}"
 
 
-def _fold(line: bytes) -> bytes:
+def _fold(line: str) -> str:
     """Break a line before single blanks, so that what is unfolded is what was written."""
-    parts: list[bytes] = []
+    parts: list[str] = []
     while len(line) > FOLD_AT:
-        cut = line.rfind(b" ", 1, FOLD_AT)
-        while cut > 0 and (line[cut - 1 : cut] in (b" ", b":") or line[cut + 1 : cut + 2] == b" "):
-            cut = line.rfind(b" ", 1, cut)
+        cut = line.rfind(" ", 1, FOLD_AT)
+        while cut > 0 and (line[cut - 1 : cut] in (" ", ":") or line[cut + 1 : cut + 2] == " "):
+            cut = line.rfind(" ", 1, cut)
         if cut <= 0:
             break
         parts.append(line[:cut])
         line = line[cut:]
-    return b"\r\n".join((*parts, line))
+    return "\r\n".join((*parts, line))
 
 
-def _encoded_words(value: str, used: int) -> bytes:
+def _encoded_words(value: str, used: int) -> str:
     """Write RFC 2047 encoded words, none longer than 75 octets, no character split; `used` are octets before them."""
-    return b"\r\n ".join(b"=?utf-8?b?" + b64encode(chunk) + b"?=" for chunk in _chunks(value, used))
+    return _FOLD.join(f"=?utf-8?b?{b64encode(chunk).decode()}?=" for chunk in _chunks(value, used))
 
 
 def _chunks(value: str, used: int) -> Iterator[bytes]:
@@ -178,14 +195,6 @@ def _chunks(value: str, used: int) -> Iterator[bytes]:
             room = 45
         chunk += octets
     yield bytes(chunk)
-
-
-def _token_line(header: bytes, value: str) -> bytes:
-    """Write tokens that must stay whole, a line for each where they do not fit in one."""
-    octets = value.encode("ascii")
-    if len(header) + 2 + len(octets) > FOLD_AT:
-        octets = octets.replace(b" ", b"\r\n ")
-    return header + b": " + octets
 
 
 def _id(value: str) -> str:
@@ -206,54 +215,41 @@ def _visible(header: str, value: str) -> str:
     return value
 
 
-def _date(moment: datetime) -> bytes:
+@lru_cache(maxsize=256)
+def _date_line(moment: datetime) -> str:
     at = moment.astimezone(UTC)
     return (
-        f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} "
+        f"Date: {_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} "
         f"{at.hour:02}:{at.minute:02}:{at.second:02} +0000"
-    ).encode()
+    )
 
 
 # --- bodies -----------------------------------------------------------------------------------------------------------
 
 
 def _content(outgoing: Outgoing, eight_bit: bool) -> bytes:
-    text = _part(b"plain", outgoing.text, eight_bit)
+    text = _part("plain", outgoing.text, eight_bit)
     if outgoing.html is None:
-        return text if text.endswith(b"\r\n") else text + b"\r\n"
-    html = _part(b"html", outgoing.html, eight_bit)
-    boundary = _boundary(outgoing.message_id, text, html)
-    return b"".join(
-        (
-            b'Content-Type: multipart/alternative;\r\n boundary="',
-            boundary,
-            b'"\r\n\r\n--',
-            boundary,
-            b"\r\n",
-            text,
-            b"\r\n--",
-            boundary,
-            b"\r\n",
-            html,
-            b"\r\n--",
-            boundary,
-            b"--\r\n",
-        )
-    )
+        return b"".join(text) if text[1].endswith(b"\r\n") else b"%b%b\r\n" % text
+    html = _part("html", outgoing.html, eight_bit)
+    boundary = _boundary(outgoing.message_id, text[1], html[1])
+    return _ALTERNATIVE % (boundary, boundary, *text, boundary, *html, boundary)
 
 
-def _part(subtype: bytes, body: str, eight_bit: bool) -> bytes:
+_ALTERNATIVE = (
+    b'Content-Type: multipart/alternative;\r\n boundary="%b"\r\n\r\n--%b\r\n%b%b\r\n--%b\r\n%b%b\r\n--%b--\r\n'
+)
+
+
+def _part(subtype: str, body: str, eight_bit: bool) -> tuple[bytes, bytes]:
+    """Return a part's headers and its encoded body."""
     encoding, octets = _encode(_crlf(body), eight_bit)
-    return b"".join(
-        (
-            b"Content-Type: text/",
-            subtype,
-            b"; charset=utf-8\r\nContent-Transfer-Encoding: ",
-            encoding,
-            b"\r\n\r\n",
-            octets,
-        )
-    )
+    return _part_head(subtype, encoding), octets
+
+
+@lru_cache
+def _part_head(subtype: str, encoding: str) -> bytes:
+    return f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode()
 
 
 def _crlf(body: str) -> bytes:
@@ -263,14 +259,25 @@ def _crlf(body: str) -> bytes:
     return body.replace("\n", "\r\n").encode()
 
 
-def _encode(octets: bytes, eight_bit: bool) -> tuple[bytes, bytes]:
+def _encode(octets: bytes, eight_bit: bool) -> tuple[str, bytes]:
     """Choose the plainest transfer encoding that can carry the octets (RFC 2045, 6)."""
     plain = octets.isascii()
-    if (plain or eight_bit) and b"\0" not in octets and max(map(len, octets.split(b"\r\n"))) <= MAX_LINE:
-        return (b"7bit" if plain else b"8bit"), octets
+    if (plain or eight_bit) and b"\0" not in octets and _lines_fit(octets):
+        return ("7bit" if plain else "8bit"), octets
     if len(octets.translate(None, _ASCII)) * 6 > len(octets):
-        return b"base64", _base64(octets)
-    return b"quoted-printable", _quoted_printable(octets)
+        return "base64", _base64(octets)
+    return "quoted-printable", _quoted_printable(octets)
+
+
+def _lines_fit(octets: bytes) -> bool:
+    """Tell whether every line has at most 998 octets, looking at one line end in a thousand octets."""
+    start, most = 0, MAX_LINE + 2
+    while len(octets) - start > MAX_LINE:
+        end = octets.rfind(b"\n", start, start + most)
+        if end < 0:
+            return False
+        start = end + 1
+    return True
 
 
 _ASCII = bytes(range(128))
@@ -285,11 +292,11 @@ def _quoted_printable(octets: bytes) -> bytes:
     return b"\r\n".join(binascii.b2a_qp(line, istext=False).replace(b"=\n", b"=\r\n") for line in octets.split(b"\r\n"))
 
 
-def _boundary(message_id: str, *parts: bytes) -> bytes:
+def _boundary(message_id: str, text: bytes, html: bytes) -> bytes:
     """Return a boundary that stands in no part; the same for the same mail."""
-    seed = message_id
+    seed = message_id.encode()
     while True:
-        boundary = b"=_" + hashlib.sha256(seed.encode()).hexdigest()[:32].encode()
-        if not any(boundary in part for part in parts):
+        boundary = b"=_" + sha256(seed).hexdigest()[:32].encode()
+        if boundary not in text and boundary not in html:
             return boundary
-        seed += "+"
+        seed += b"+"

@@ -193,6 +193,25 @@ def test_same_mail_gives_the_same_bytes() -> None:
     assert to_bytes(MAIL) == to_bytes(replace(MAIL))
 
 
+def test_mail_is_written_once_and_anew_when_it_changes() -> None:
+    mail = replace(MAIL)
+    assert to_bytes(mail) is to_bytes(mail)
+    assert mail == replace(MAIL)
+    assert b"Subject: Other" in to_bytes(replace(mail, subject="Other"))
+    assert to_bytes(replace(MAIL, text="ü"), eight_bit=False).isascii()
+
+
+@given(st.lists(st.integers(990, 1002), max_size=4), st.integers(0, 1500))
+@example([998, 998], 998)
+@example([999], 0)
+def test_long_lines_are_found_wherever_they_stand(lengths: list[int], last: int) -> None:
+    text = "".join("x" * length + "\n" for length in lengths) + "y" * last
+    octets = to_bytes(replace(MAIL, text=text, html=None))
+    assert_wire_rules(octets)
+    fits = max([*lengths, last]) <= 998
+    assert (b"Content-Transfer-Encoding: 7bit" in octets) is fits
+
+
 def test_boundary_stands_in_no_body() -> None:
     boundary = parse(to_bytes(MAIL)).get_boundary()
     hostile = replace(MAIL, text=f"--{boundary}\nContent-Type: text/html\n\nboo\n--{boundary}--\n")
