@@ -44,6 +44,7 @@ def build(files: Mapping[str, str], problems: Iterable[Problem] = ()) -> Loaded:
     """Check the program that consists of `files` (path → text); raise ProgramError with every mistake."""
     reading = Reading(files, list(problems))
     house = reading.house()
+    reading.check_providers(house)
     reading.sort_by_kind()
     fields = reading.fields()
     lifecycle = reading.lifecycle(house, fields)

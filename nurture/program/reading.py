@@ -67,10 +67,12 @@ class Reading:
         if HOUSE not in self.files:
             self.problems.append(Problem(HOUSE, 1, 1, f"there is no {HOUSE} here", "begin with `nurture init DIR`"))
             return None
-        house = self.collect(lambda: read_house(self._house_document()))
+        return self.collect(lambda: read_house(self._house_document()))
+
+    def check_providers(self, house: House | None) -> None:
+        """Check that every provider is set up. Only a folder can tell: what is applied leaves the settings out."""
         for sender in house.senders.values() if house else ():
             self._check_provider(sender)
-        return house
 
     def _check_provider(self, sender: SenderSpec) -> None:
         set_up = {"outbox", *tomllib.loads(self.files[HOUSE]).get("providers", {})}

@@ -262,6 +262,17 @@ def test_a_stored_program_is_rebuilt_as_it_was() -> None:
     assert again == SHIPPED.program
 
 
+def test_a_stored_program_names_providers_whose_settings_stay_in_the_folder() -> None:
+    files = edited("nurture.toml", 'provider = "outbox"\n\n[reps]', 'provider = "smtp"\n\n[reps]')
+    assert any("provider 'smtp' is not set up, write [providers.smtp]" in each for each in problems(files))
+
+    files["nurture.toml"] += '\n[providers.smtp]\nhost = "mail.example.com"\n'
+    loaded = build(files)
+    again = rebuild(loaded.files, loaded.program.templates, loaded.program.hash)
+    assert again.senders["newsletter"].provider == "smtp"
+    assert again == loaded.program
+
+
 def test_a_folder_is_read_as_utf_8_with_any_line_ends(tmp_path: Path) -> None:
     write(tmp_path, SHIPPED)
     (tmp_path / WELCOME).write_bytes(b"\xef\xbb\xbf" + SHIPPED.files[WELCOME].replace("\n", "\r\n").encode())
