@@ -59,17 +59,15 @@ def _suppress(site: Site, token: UnsubscribeToken) -> None:
 
 
 def _wishes(connection: Connection, ring: KeyRing, token: UnsubscribeToken) -> Iterator[Wish]:
-    """Yield the wish under the token's own hash, and under every key's when the address is still known."""
-    yield Wish(token.address_hash, token.scope, "unsubscribed")
+    """Yield the wish under every key, with its plain address, when that is still known; else under the token's hash."""
     key_id = token.address_hash.partition(":")[0]
-    if key_id not in ring.ids:
-        return
-    contacts = {*known.lineage(connection, token.contact_id)}
-    contacts.update(suppressions.contacts_of(connection, [token.address_hash]).values())
+    contacts = {*known.lineage(connection, token.contact_id)} if key_id in ring.ids else set()
+    contacts.update(suppressions.contacts_of(connection, [token.address_hash]).values() if contacts else ())
     for email_keys in known.address_keys(connection, contacts).values():
         for email_key in email_keys:
             if ring.address_hash(email_key, key_id) == token.address_hash:
                 yield from suppressions.wishes(ring, email_key, token.scope, "unsubscribed")
+    yield Wish(token.address_hash, token.scope, "unsubscribed")
 
 
 def _feel(connection: Connection, wishes: list[Wish], now: datetime) -> None:
