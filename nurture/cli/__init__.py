@@ -14,6 +14,7 @@ from nurture.cli import (
     approvals,
     contacts,
     db,
+    demo,
     events,
     init,
     messages,
@@ -56,6 +57,7 @@ app = typer.Typer(
 contacts.app.command("show")(timeline.show)
 
 app.command("init")(init.init)
+app.command("demo")(demo.demo)
 app.command("lint")(program.lint)
 app.command("apply")(program.apply)
 app.command("preview")(preview.preview)

@@ -136,7 +136,7 @@ def _webinar(contact_id: ContactId, email: str, name: str) -> Iterator[Act]:
 
 def _to_a_newsletter(mail: Mail) -> Iterator[Act]:
     temper, who, what = _temper(mail.email), mail.email, mail.template
-    if chance(who, "gone") < 0.008:
+    if chance(who, "gone") < 0.01:
         yield _act(mail, "bounced", timedelta(minutes=4), status="5.1.1", permanent=True)
         return
     if chance(who, what, "away") < 0.02:
@@ -145,7 +145,7 @@ def _to_a_newsletter(mail: Mail) -> Iterator[Act]:
         return
     opened = awake(mail.at + timedelta(hours=0.2 + 40 * chance(who, what, "when") ** 3))
     yield _act(mail, "opened", opened - mail.at)
-    if chance(who, what, "leave") < 0.012:
+    if chance(who, what, "leave") < 0.022:
         yield Act(
             opened + timedelta(minutes=2), f"leave:{what}:{who}", mail.contact_id, "unsubscribed", link=mail.unsubscribe
         )
