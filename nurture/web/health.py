@@ -20,7 +20,7 @@ _HEADERS = {"Cache-Control": "no-store"}
 _DOWN = {"status": "down", "database": False, "reason": "the database cannot be used; the log says why"}
 
 
-@router.get("/health")
+@router.api_route("/health", methods=["GET", "HEAD"])
 def health(site: Here) -> JSONResponse:
     """Tell whether the database answers, how late work is, and what waits for a person; 503 without the database."""
     try:

@@ -13,6 +13,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy.exc import SQLAlchemyError
 
 from nurture import live
 from nurture.db.session import Database
@@ -49,7 +50,7 @@ class Site:
         try:
             with self.database.read() as connection:
                 return live.current(connection).company.name
-        except (DatabaseError, NotFound):
+        except (DatabaseError, NotFound, SQLAlchemyError):
             return ""
 
 
