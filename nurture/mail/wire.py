@@ -101,6 +101,8 @@ def mailbox(name: str, address: str) -> str:
 def needs_smtputf8(outgoing: Outgoing) -> bool:
     """Tell whether an address has a non-ASCII local part, which only SMTPUTF8 can carry (RFC 6531)."""
     addresses = (outgoing.from_address, outgoing.to_address, outgoing.reply_to or "")
+    if "".join(addresses).isascii():
+        return False
     return not all(wire_address(address).isascii() for address in addresses if address)
 
 

@@ -102,6 +102,15 @@ class Line(Generic[W]):
 
     def say(self, octets: bytes) -> None:
         """Send what the connection takes now, and keep the rest for `flush`. Raises OSError."""
+        if not self._rest and not self._is_tls:
+            try:
+                sent = self.connection.send(octets)
+            except _LATER:
+                sent = 0
+            self._sent += sent
+            if sent == len(octets):
+                return
+            octets = octets[sent:]
         self._rest = memoryview(bytes(self._rest) + octets) if self._rest else memoryview(octets)
         self.flush()
 
@@ -313,7 +322,7 @@ class _Run(Generic[W]):
             return
         if words:
             self._say(line, words)
-        elif not line.talk.busy:
+        elif octets and not line.talk.busy:
             self._finish(line)
 
     def _flush(self, line: Line[W]) -> None:

@@ -38,7 +38,7 @@ class Letter:
     the first reply that refused it means, and `refused_at` what that reply answered.
     """
 
-    id: int
+    outgoing: Outgoing
     mail: bytes
     rcpt: bytes
     body: bytes
@@ -67,16 +67,15 @@ def write(outgoing: Outgoing, extensions: Collection[str]) -> Letter:
     if utf8:
         mail += " SMTPUTF8"
     rcpt = f"RCPT TO:<{wire_address(outgoing.to_address)}>\r\n"
-    return Letter(outgoing.id, f"{mail}\r\n".encode(), rcpt.encode(), stuff(octets))
+    return Letter(outgoing, f"{mail}\r\n".encode(), rcpt.encode(), stuff(octets))
 
 
 def judge(letter: Letter, what: str, reply: Reply) -> Receipt:
     """Return what a reply that ends a mail's way means for it."""
     if what == END and reply.good:
-        text = reply.text
-        queued = _QUEUED_AS.search(text)
-        return Receipt(letter.id, Outcome.ACCEPTED, queued[1] if queued else None, _detail(what, reply))
-    return Receipt(letter.id, _outcome(what, reply), detail=_detail(what, reply))
+        queued = _QUEUED_AS.search(reply.text)
+        return Receipt(letter.outgoing.id, Outcome.ACCEPTED, queued[1] if queued else None, _detail(what, reply))
+    return Receipt(letter.outgoing.id, _outcome(what, reply), detail=_detail(what, reply))
 
 
 def stuff(octets: bytes) -> bytes:
@@ -96,5 +95,5 @@ def _outcome(what: str, reply: Reply) -> Outcome:
 
 
 def _detail(what: str, reply: Reply) -> str:
-    detail = f"{what}: {reply}"
+    detail = f"{what}: {reply.code} {reply.text}"
     return detail if len(detail) <= 300 and detail.isprintable() else printable(detail)

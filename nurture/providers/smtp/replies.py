@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from nurture.providers.lines import Lost
@@ -44,36 +46,25 @@ class Replies:
 
     def __init__(self) -> None:
         """Begin with nothing heard."""
-        self._octets = b""
-        self._from = 0
+        self._rest = b""
         self._texts: list[str] = []
 
     @property
     def begun(self) -> bool:
-        """Tell whether something was heard that no reply has used up."""
-        return self._from < len(self._octets) or bool(self._texts)
+        """Tell whether a reply has begun that is not over."""
+        return bool(self._rest or self._texts)
 
-    def add(self, octets: bytes) -> None:
-        """Take in what the server said."""
-        self._octets = self._octets[self._from :] + octets
-        self._from = 0
-
-    def next(self) -> Reply | None:
-        """Return the next whole reply, None when more has to come. Raises Lost for what is no reply."""
-        while (end := self._octets.find(b"\n", self._from)) >= 0:
-            line = self._octets[self._from : end].rstrip(b"\r")
-            self._from = end + 1
-            code = _LAST.get(line[:4])
-            if code and not self._texts:
-                return Reply(code, line[4:].decode("utf-8", "replace"))
-            reply = self._slowly(line)
-            if reply:
-                return reply
-        if len(self._octets) - self._from > MAX_REPLY_LINE:
+    def heard(self, octets: bytes) -> Iterator[Reply]:
+        """Yield the replies that are whole with these octets. Raises Lost for what is no reply."""
+        *lines, self._rest = (self._rest + octets).split(b"\n")
+        for line in lines:
+            reply = None if self._texts else _short(line)
+            if reply or (reply := self._longer(line.rstrip(b"\r"))):
+                yield reply
+        if len(self._rest) > MAX_REPLY_LINE:
             raise Lost("the server does not speak SMTP")
-        return None
 
-    def _slowly(self, line: bytes) -> Reply | None:
+    def _longer(self, line: bytes) -> Reply | None:
         """Read a line of a long reply, one without words, or one that is none."""
         found = _REPLY.fullmatch(line)
         if not found:
@@ -85,3 +76,10 @@ class Replies:
         if len(self._texts) >= MAX_REPLY_LINES:
             raise Lost(f"a reply has more than {MAX_REPLY_LINES} lines")
         return None
+
+
+@lru_cache(maxsize=512)  # servers say the same again and again
+def _short(line: bytes) -> Reply | None:
+    """Return the reply that is this one line, None when it may be anything else."""
+    code = _LAST.get(line[:4])
+    return Reply(code, line[4:].rstrip(b"\r").decode("utf-8", "replace")) if code else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable
 
 from nurture.providers.base import Deadline
@@ -24,6 +25,7 @@ class Session:
         self.extensions: dict[str, str] = {}
         self._socket = connection
         self._replies = Replies()
+        self._heard: deque[Reply] = deque()
 
     def hello(self, name: str) -> Reply:
         """Say EHLO (HELO where that is unknown) and learn the extensions, their names in upper case."""
@@ -40,7 +42,7 @@ class Session:
 
         Whatever the server said before the handshake is refused: somebody in between could have said it.
         """
-        if self._replies.begun:
+        if self._heard or self._replies.begun:
             raise Lost("the server spoke before the TLS handshake")
         try:
             self._socket.settimeout(self.left())
@@ -80,9 +82,9 @@ class Session:
 
     def reply(self) -> Reply:
         """Read one reply of any number of lines. Raises Lost."""
-        while (reply := self._replies.next()) is None:
-            self._replies.add(self._receive())
-        return reply
+        while not self._heard:
+            self._heard.extend(self._replies.heard(self._receive()))
+        return self._heard.popleft()
 
     def close(self) -> None:
         """Close the connection without a word."""
@@ -104,7 +106,7 @@ class Session:
 
     def detach(self) -> socket.socket:
         """Return the connection for others to read and write. Raises Lost when the server already said more."""
-        if self._replies.begun:
+        if self._heard or self._replies.begun:
             raise Lost("the server speaks out of turn")
         return self._socket
 

@@ -20,6 +20,8 @@ RSET, DOT = "RSET", "the dot"
 """What is answered by a reply on which no mail's fate hangs: DOT ends a mail that nobody may get, and is empty."""
 
 CLOSING = 421
+_WITHIN = frozenset({MAIL, RCPT})
+"""What stands within a group: nothing follows from a good reply to it."""
 
 
 class Sending:
@@ -30,7 +32,6 @@ class Sending:
         self.receipts: dict[int, Receipt] = {}
         self.reserved = 0
         self._waiting = deque(group)
-        self._taken: dict[int, Outgoing] = {}
 
     def waiting(self) -> int:
         """Return how many mails nobody has begun."""
@@ -41,22 +42,18 @@ class Sending:
         while self._waiting:
             outgoing = self._waiting.popleft()
             try:
-                letter = write(outgoing, extensions)
+                return write(outgoing, extensions)
             except ValueError as error:
-                self.receipts[outgoing.id] = Receipt(outgoing.id, Outcome.REFUSED, detail=reason(error))
-                continue
-            self._taken[outgoing.id] = outgoing
-            return letter
+                self.settle(Receipt(outgoing.id, Outcome.REFUSED, detail=reason(error)))
         return None
 
     def settle(self, receipt: Receipt) -> None:
         """Say what became of a mail."""
-        del self._taken[receipt.id]
         self.receipts[receipt.id] = receipt
 
-    def give_back(self, key: int) -> None:
+    def give_back(self, letter: Letter) -> None:
         """Let a mail wait again that certainly was not sent, and was not at fault."""
-        self._waiting.appendleft(self._taken.pop(key))
+        self._waiting.appendleft(letter.outgoing)
 
 
 class Talk:
@@ -94,11 +91,12 @@ class Talk:
     def hear(self, octets: bytes) -> bytes:
         """Return what follows from the replies in `octets`. Raises Lost when the connection is of no more use."""
         words = b""
-        self._replies.add(octets)
-        while reply := self._replies.next():
+        for reply in self._replies.heard(octets):
             if words or not self._awaited:
                 raise Lost(f"the server speaks out of turn: {reply}")
-            words = self._answer(*self._awaited.popleft(), reply)
+            what, letter = self._awaited.popleft()
+            if what not in _WITHIN or not self._pipelining or reply.code // 100 != 2:
+                words = self._answer(what, letter, reply)
         if words and self._replies.begun:
             raise Lost("the server speaks out of turn")
         return self._tell(words)
@@ -115,7 +113,7 @@ class Talk:
             elif letter.refusal and letter.refusal.outcome is not Outcome.NOT_SENT:
                 self._sending.settle(letter.refusal)
             elif not first or not self._fresh:
-                self._sending.give_back(letter.id)
+                self._sending.give_back(letter)
             elif letter.refusal:
                 self._sending.settle(letter.refusal)
             else:
@@ -164,8 +162,6 @@ class Talk:
         if not reply.good:
             letter.refuse(what, reply)
             return b"" if self._pipelining else self._forget(letter)
-        if self._pipelining:
-            return b""
         if what == MAIL:
             self._awaited.append((RCPT, letter))
             return letter.rcpt
@@ -211,4 +207,4 @@ class Talk:
         self._fresh = False
 
     def _settle(self, letter: Letter, outcome: Outcome, detail: str) -> None:
-        self._sending.settle(Receipt(letter.id, outcome, detail=detail))
+        self._sending.settle(Receipt(letter.outgoing.id, outcome, detail=detail))
