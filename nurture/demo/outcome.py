@@ -122,14 +122,14 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _whole_way(connection: Connection) -> str | None:
-    """Return the address of somebody who got marketing mail, became a prospect, got personal mail and answered it."""
+    """Return the address of somebody who answered their rep: if there is one, somebody who had newsletters before."""
     mails = _MESSAGE.alias("mails")
-    read_before = exists().where(mails.c.contact_id == _MESSAGE.c.contact_id, mails.c.voice == Voice.MARKETING)
+    had_newsletters = exists().where(mails.c.contact_id == _MESSAGE.c.contact_id, mails.c.voice == Voice.MARKETING)
     query = (
         select(_MESSAGE.c.to_address)
         .join(_EVENT, _EVENT.c.message_id == _MESSAGE.c.id)
-        .where(_EVENT.c.kind == "replied", _MESSAGE.c.voice == Voice.PERSONAL, read_before)
-        .order_by(_EVENT.c.id.desc())
+        .where(_EVENT.c.kind == "replied", _MESSAGE.c.voice == Voice.PERSONAL)
+        .order_by(had_newsletters.desc(), _EVENT.c.id.desc())
         .limit(1)
     )
     return connection.scalar(query)
