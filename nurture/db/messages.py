@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal_column, or_, select, update
 
 from nurture.core.words import LIVE_ENROLLMENTS, MessageState, Scope, TimerKind, Voice
 from nurture.db import tables
@@ -100,33 +100,33 @@ def give_back(connection: Connection, ids: Collection[int], owner: str, now: dat
 
 
 def _guards(owner: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
-    leased = exists().where(
+    leased = _given(
         _TIMER.kind == TimerKind.MESSAGE,
         _TIMER.subject_id == M.id,
         _TIMER.owner == owner,
         _TIMER.lease_until > database_clock(),
     )
-    suppressed = exists().where(
+    suppressed = _given(
         _SUPPRESSION.address_hash == M.to_hash, or_(_SUPPRESSION.scope == Scope.ALL, _SUPPRESSION.scope == M.voice)
     )
-    in_voice = exists().where(
+    in_voice = _given(
         _CONTACT.id == M.contact_id,
         _CONTACT.merged_into.is_(None),
         _CONTACT.erased_at.is_(None),
         _STAGE.name == _CONTACT.stage,
         _STAGE.voice == M.voice,
     )
-    running = exists().where(_RUN.id == M.enrollment_id, _RUN.state.in_(LIVE_ENROLLMENTS))
-    paused = exists().where(_RUN.id == M.enrollment_id, _PAUSED.name == _RUN.sequence)
-    answered = exists().where(
+    running = _given(_RUN.id == M.enrollment_id, _RUN.state.in_(LIVE_ENROLLMENTS))
+    paused = _given(_RUN.id == M.enrollment_id, _PAUSED.name == _RUN.sequence)
+    answered = _given(
         _APPROVAL.id == M.approval_id,
         _EVENT.contact_id == M.contact_id,
         _EVENT.kind == "replied",
         _EVENT.recorded_at > _APPROVAL.approved_at,
     )
-    approved = exists().where(_APPROVAL.id == M.approval_id, _APPROVAL.content_hash == M.content_hash)
-    stopped = exists().where(_SENDER.id == M.sender_id, _SENDER.paused_reason.is_not(None))
-    killed = exists().where(_INSTANCE.id == 1, _INSTANCE.sending_paused.is_not(None))
+    approved = _given(_APPROVAL.id == M.approval_id, _APPROVAL.content_hash == M.content_hash)
+    stopped = _given(_SENDER.id == M.sender_id, _SENDER.paused_reason.is_not(None))
+    killed = _given(_INSTANCE.id == 1, _INSTANCE.sending_paused.is_not(None))
     return (
         leased,
         or_(M.not_after.is_(None), M.not_after > now),
@@ -138,6 +138,15 @@ def _guards(owner: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
         ~stopped,
         ~killed,
     )
+
+
+def _given(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition that such rows exist, asked of each message of the page by index.
+
+    OFFSET 0 keeps PostgreSQL from turning it into a join, which it began with all contacts: 10 ms a page at 4,000
+    of them when its statistics were old, and growing with them.
+    """
+    return select(literal_column("1")).where(*conditions).offset(0).exists()
 
 
 def save(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
