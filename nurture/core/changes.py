@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from nurture.core.conditions import Compare, Condition, Did, Idle, Op, done, end_of, evaluate, last_signal, leaves
+from nurture.core.conditions import Compare, Condition, Did, Idle, Op, done, end_of, last_signal, leaves
+from nurture.core.decay import Curve, moment, ticks
 from nurture.core.facts import SCORED
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Situation, Value
-from nurture.core.scoring import reaches, restand
+from nurture.core.scoring import engagement, fades, fit, leveled, standing_as
 
 Answer = TypeVar("Answer")
 
@@ -27,50 +29,130 @@ def changes_at(condition: Condition, situation: Situation, lifecycle: Lifecycle,
 
     Exact, except that negative weights (and a condition with dozens of windows) may make it early; it is never late.
     """
-    return _first(
-        lambda seen, at: evaluate(condition, seen, lifecycle, at), leaves(condition), situation, lifecycle, now
-    )
+    return Outlook(situation, lifecycle, now).changes(condition, watched(condition, lifecycle))
 
 
 def standing_changes_at(situation: Situation, lifecycle: Lifecycle, now: datetime) -> datetime | None:
     """Return the earliest moment after `now` at which time alone changes the grade or the level, None if never."""
-    return _first(
-        lambda seen, _: seen.standing and (seen.standing.grade, seen.standing.level),
-        (*_of_fit(lifecycle), *_of_levels(lifecycle)),
-        situation,
-        lifecycle,
-        now,
-    )
+    return Outlook(situation, lifecycle, now).standing_changes()
 
 
-def _first(
-    answer: Callable[[Situation, datetime], Answer],
-    parts: Iterable[Compare | Did | Idle],
-    situation: Situation,
-    lifecycle: Lifecycle,
-    now: datetime,
-) -> datetime | None:
-    parts = tuple(_expanded(parts, lifecycle))
-    if not parts:
-        return None
-    at, seen = now, _standing_at(situation, lifecycle, now)
-    before = answer(seen, now)
-    for _ in range(_PATIENCE):
-        moments = [moment for part in parts if (moment := _next(part, seen, lifecycle, at)) is not None]
-        if not moments:
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What an answer depends on that time alone can change: hundredths of engagement, windows, silences."""
+
+    thresholds: tuple[int, ...] = ()
+    windows: tuple[Did, ...] = ()
+    silences: tuple[Idle, ...] = ()
+
+
+def watched(condition: Condition, lifecycle: Lifecycle) -> Watched:
+    """Return what there is to watch of a condition."""
+    return _watched(leaves(condition), lifecycle)
+
+
+class Outlook:
+    """What becomes of a situation if nothing happens: looked at from `now`, for several questions."""
+
+    def __init__(self, situation: Situation, lifecycle: Lifecycle, now: datetime) -> None:
+        """Take the situation as it is at `now`; its standing is used where it is of that moment."""
+        self._situation, self._lifecycle, self._now = situation, lifecycle, now
+        self._curve: Curve | None = None
+        self._crossings: dict[tuple[int, int], int | None] = {}
+        self._seen: dict[datetime, Situation] = {}
+        known = situation.standing
+        if known is not None and (known.as_of, known.model_hash) == (now, lifecycle.hash):
+            self._seen[now] = situation
+
+    def changes(self, condition: Condition, watched: Watched) -> datetime | None:
+        """Return when time alone changes the answer to `condition`; `watched` is what there is to watch of it."""
+        return self._first(lambda seen, at: condition.test(seen, self._lifecycle, at), watched)
+
+    def standing_changes(self) -> datetime | None:
+        """Return when time alone changes the grade or the level."""
+        return self._first(_grade_and_level, self._lifecycle.derived(_of_standing))
+
+    def _first(self, answer: Callable[[Situation, datetime], Answer], watched: Watched) -> datetime | None:
+        at = self._next(watched, self._now)
+        if at is None:
             return None
-        at = min(moments)
-        seen = restand(situation, lifecycle, at)
-        if answer(seen, at) != before:
-            return at
-    return at
+        before = answer(self._at(self._now), self._now)
+        for _ in range(_PATIENCE):
+            if answer(self._at(at), at) != before:
+                return at
+            following = self._next(watched, at)
+            if following is None:
+                return None
+            at = following
+        return at
+
+    def _at(self, at: datetime) -> Situation:
+        """Return the situation with the standing that it will have."""
+        if at not in self._seen:
+            lifecycle, past = self._lifecycle, self._seen.get(self._now)
+            if past is not None and past.standing and not fades(lifecycle):
+                points, grade = past.standing.fit_points, past.standing.grade
+            else:
+                points, grade = fit(self._situation, lifecycle, at)
+            engaged = engagement(self._situation, lifecycle, at)
+            stands = leveled(self._situation, lifecycle, points, grade, engaged, at)
+            self._seen[at] = standing_as(self._situation, stands)
+        return self._seen[at]
+
+    def _next(self, watched: Watched, after: datetime) -> datetime | None:
+        """Return the first moment after `after` at which any part of what is watched may change."""
+        moments = [end for did in watched.windows if (end := _forgotten_at(did, self._situation, after))]
+        if watched.silences:
+            silent_since = last_signal(self._situation, self._lifecycle)
+            ends = (end_of(idle.length, silent_since, self._situation) for idle in watched.silences)
+            moments += [end for end in ends if end > after]
+        if watched.thresholds and (crossing := self._crossed(watched.thresholds, after)):
+            moments.append(crossing)
+        return min(moments, default=None)
+
+    def _crossed(self, thresholds: tuple[int, ...], after: datetime) -> datetime | None:
+        """Return when engagement first comes to the other side of one of `thresholds`."""
+        if self._curve is None:
+            self._curve = Curve(self._situation.events, self._lifecycle)
+        since = ticks(after)
+        if self._curve.only_falls:
+            # What only falls comes to the highest threshold below it first.
+            value = self._curve.least(since, since)
+            below = [points for points in thresholds if points <= value]
+            crossings = [self._crossing(max(below), since)] if below else []
+        else:
+            crossings = [self._crossing(points, since) for points in thresholds]
+        first = min((at for at in crossings if at is not None), default=None)
+        return None if first is None else moment(first)
+
+    def _crossing(self, points: int, since: int) -> int | None:
+        asked = (points, since)
+        if asked not in self._crossings:
+            assert self._curve is not None
+            self._crossings[asked] = self._curve.reaches(points, since)
+        return self._crossings[asked]
 
 
-def _standing_at(situation: Situation, lifecycle: Lifecycle, now: datetime) -> Situation:
-    """Return the situation with its standing at `now`, which it often has already."""
-    known = situation.standing
-    fresh = known is not None and (known.as_of, known.model_hash) == (now, lifecycle.hash)
-    return situation if fresh else restand(situation, lifecycle, now)
+def _grade_and_level(seen: Situation, at: datetime) -> tuple[str, str | None]:
+    assert seen.standing is not None
+    return seen.standing.grade, seen.standing.level
+
+
+# --- what to watch ----------------------------------------------------------------------------------------------------
+
+
+def _of_standing(lifecycle: Lifecycle) -> Watched:
+    return _watched((*_of_fit(lifecycle), *_of_levels(lifecycle)), lifecycle)
+
+
+def _watched(parts: Iterable[Compare | Did | Idle], lifecycle: Lifecycle) -> Watched:
+    expanded = tuple(_expanded(parts, lifecycle))
+    thresholds = {points for part in expanded if isinstance(part, Compare) for points in _thresholds(part)}
+    return Watched(
+        tuple(sorted(thresholds)),
+        tuple(dict.fromkeys(part for part in expanded if isinstance(part, Did) and part.within is not None)),
+        tuple(dict.fromkeys(part for part in expanded if isinstance(part, Idle))),
+    )
 
 
 def _expanded(parts: Iterable[Compare | Did | Idle], lifecycle: Lifecycle) -> Iterator[Compare | Did | Idle]:
@@ -99,16 +181,7 @@ def _of_levels(lifecycle: Lifecycle) -> Iterator[Compare | Did | Idle]:
         yield from (leaf for leaf in leaves(when) if not isinstance(leaf, Compare) or leaf.field != "level")
 
 
-def _next(part: Compare | Did | Idle, situation: Situation, lifecycle: Lifecycle, now: datetime) -> datetime | None:
-    match part:
-        case Compare():
-            moments = (reaches(situation, lifecycle, points, now) for points in _thresholds(part))
-            return min((moment for moment in moments if moment is not None), default=None)
-        case Did():
-            return _forgotten_at(part, situation, now)
-        case Idle(length):
-            end = end_of(length, last_signal(situation, lifecycle), situation)
-            return end if end > now else None
+# --- when it may change -----------------------------------------------------------------------------------------------
 
 
 def _forgotten_at(did: Did, situation: Situation, now: datetime) -> datetime | None:

@@ -5,13 +5,16 @@ What is scored and how is `scoring`; how a contact moves, and when time alone co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from nurture.core.conditions import Condition
 from nurture.core.spans import Span
 from nurture.core.words import Role, Team, Voice
+
+Derived = TypeVar("Derived")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class Lifecycle:
     file: str = ""
     description: str = ""
     _by_name: Mapping[str, Stage] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Index the stages by name."""
@@ -105,3 +109,10 @@ class Lifecycle:
     def stage(self, name: str) -> Stage:
         """Return the stage of that name; a name the lifecycle does not have is an unknown, silent `out` stage."""
         return self._by_name.get(name) or Stage(name, name, Role.OUT, Voice.SILENT, Team.MARKETING)
+
+    def derived(self, make: Callable[[Lifecycle], Derived]) -> Derived:
+        """Return what `make` makes of this value, made once: it never changes, and pages ask thousands of times."""
+        found: Derived | None = self._derived.get(make)
+        if found is None:
+            found = self._derived[make] = make(self)
+        return found

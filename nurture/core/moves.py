@@ -6,11 +6,11 @@ at most so often. Beyond that, hysteresis is a matter of conditions that differ 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from nurture.core.changes import changes_at, standing_changes_at
-from nurture.core.conditions import end_of, evaluate
+from nurture.core.changes import Outlook, Watched, watched
+from nurture.core.conditions import end_of
 from nurture.core.effects import MoveStage
 from nurture.core.lifecycle import Lifecycle, Move
 from nurture.core.model import Situation
@@ -27,10 +27,10 @@ def move(
 
     A move without a condition is only ever made by hand. Stages in `avoiding` are not entered.
     """
-    for rule in _rules(situation, lifecycle):
-        if rule.to_stage in avoiding or (opens := opens_at(rule, situation)) is None or opens > now:
+    for rule, _ in _ways(situation, lifecycle):
+        if rule.when is None or rule.to_stage in avoiding or not rule.when.test(situation, lifecycle, now):
             continue
-        if rule.when is not None and evaluate(rule.when, situation, lifecycle, now):
+        if (opens := opens_at(rule, situation)) is not None and opens <= now:
             return MoveStage(rule.from_stage, rule.to_stage, rule.reason, f"{lifecycle.file}:{rule.line}")
     return None
 
@@ -47,7 +47,7 @@ def manual_move(
         raise Refused(f"there is no stage {to!r} in lifecycle {lifecycle.name!r}: it has {', '.join(known)}")
     if to == stage:
         raise Refused(f"the contact is in stage {to!r} already")
-    allowed = list(dict.fromkeys(rule.to_stage for rule in _rules(situation, lifecycle)))
+    allowed = list(dict.fromkeys(rule.to_stage for rule, _ in _ways(situation, lifecycle)))
     if to not in allowed:
         where = ", ".join(allowed) or "no stage"
         raise Refused(
@@ -79,22 +79,38 @@ def review_at(situation: Situation, lifecycle: Lifecycle, now: datetime) -> date
     goals, branches) are not watched: they are asked when something happens, a review that changes nothing included.
     The situation's standing must be the one at `now`.
     """
-    moments = [standing_changes_at(situation, lifecycle, now)]
-    moments += [_may_be_made_at(rule, situation, lifecycle, now) for rule in _rules(situation, lifecycle)]
+    outlook = Outlook(situation, lifecycle, now)
+    moments = [outlook.standing_changes()]
+    moments += [_may_be_made_at(way, outlook, situation, lifecycle, now) for way in _ways(situation, lifecycle)]
     earliest = min((moment for moment in moments if moment is not None), default=None)
     return None if earliest is None else max(earliest, now + REVIEW_EVERY)
 
 
-def _may_be_made_at(rule: Move, situation: Situation, lifecycle: Lifecycle, now: datetime) -> datetime | None:
+def _may_be_made_at(
+    way: Way, outlook: Outlook, situation: Situation, lifecycle: Lifecycle, now: datetime
+) -> datetime | None:
     """Return the first moment after `now` at which a move that is not made now could be made."""
-    opens = opens_at(rule, situation)
-    if rule.when is None or opens is None:
+    rule, watched = way
+    if rule.when is None or (opens := opens_at(rule, situation)) is None:
         return None
-    if evaluate(rule.when, situation, lifecycle, now):
+    if rule.when.test(situation, lifecycle, now):
         return opens if opens > now else None
-    holds = changes_at(rule.when, situation, lifecycle, now)
+    holds = outlook.changes(rule.when, watched)
     return None if holds is None else max(holds, opens)
 
 
-def _rules(situation: Situation, lifecycle: Lifecycle) -> Iterator[Move]:
-    return (rule for rule in lifecycle.moves if rule.from_stage == situation.contact.stage)
+Way = tuple[Move, Watched]
+"""A move, and what time can change about its condition."""
+
+
+def _ways(situation: Situation, lifecycle: Lifecycle) -> Sequence[Way]:
+    """Return the moves that lead out of the contact's stage."""
+    return lifecycle.derived(_by_stage).get(situation.contact.stage, ())
+
+
+def _by_stage(lifecycle: Lifecycle) -> dict[str, list[Way]]:
+    found: dict[str, list[Way]] = {}
+    for rule in lifecycle.moves:
+        seen = watched(rule.when, lifecycle) if rule.when is not None else Watched()
+        found.setdefault(rule.from_stage, []).append((rule, seen))
+    return found
