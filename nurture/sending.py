@@ -30,6 +30,7 @@ from nurture.mail.address import domain
 from nurture.mail.wire import Outgoing, to_bytes
 from nurture.program.artifact import Artifact
 from nurture.providers.base import Outcome, Provider, Receipt
+from nurture.witness import Witness
 
 PAGE = 500
 LEASE_SECONDS = 300
@@ -61,6 +62,7 @@ class Postroom:
     launch_cap: int | None = None
     settle_after: timedelta = timedelta(days=3)
     patience: timedelta = timedelta()
+    witness: Witness | None = None
 
     @property
     def policy(self) -> Policy:
@@ -153,10 +155,14 @@ def _claim(database: Database, postroom: Postroom, now: datetime, limit: int) ->
 
 
 def _check_fence(connection: Connection, postroom: Postroom) -> None:
-    """Refuse to send with the wrong key, or anything real from a rehearsal."""
+    """Refuse to send with the wrong key, and anything real from a rehearsal, a restored database or a copy."""
     instance.verify_keys(connection, postroom.links.ring)
-    if instance.read(connection).rehearsal and postroom.policy.real_providers:
+    if not postroom.policy.real_providers:
+        return
+    if instance.read(connection).rehearsal:
         raise Fenced("this database is a rehearsal: it only ever writes to the outbox")
+    if postroom.witness is not None:
+        postroom.witness.check(connection)
 
 
 def _take(connection: Connection, postroom: Postroom, ids: Sequence[int], now: datetime) -> Sequence[Row[Any]]:

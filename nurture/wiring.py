@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from nurture import witness
 from nurture.composing import Links
 from nurture.db import instance, senders
 from nurture.db.session import Database, is_sqlite
@@ -18,6 +19,7 @@ from nurture.providers import base
 from nurture.providers.base import Provider
 from nurture.sending import Postroom
 from nurture.settings import Settings
+from nurture.witness import Witness
 
 LOCAL_URL = "http://127.0.0.1:8000"
 """Where `nurture serve` answers by default: where links lead as long as no mail leaves this machine."""
@@ -53,7 +55,13 @@ def open_postroom(settings: Settings, database: Database, *, owner: str, local_u
         allow_domains=settings.allow_domains,
         launch_cap=settings.launch_cap if home.launch_cap is None else home.launch_cap,
         settle_after=settings.settle_after,
+        witness=witness_of(settings),
     )
+
+
+def witness_of(settings: Settings) -> Witness:
+    """Return the witness of a working folder."""
+    return Witness(settings.folder / witness.FILE, settings.secret("NURTURE_INSTANCE"))
 
 
 def close_postroom(postroom: Postroom) -> None:

@@ -6,11 +6,14 @@ import uuid
 
 import typer
 
-from nurture.cli.context import program_time, settings_of
+from nurture.cli.asking import YesOption
+from nurture.cli.asking import confirm as ask
+from nurture.cli.context import opened, program_time, settings_of
 from nurture.cli.output import JsonOption, print_json, say
 from nurture.db import instance, migrate
 from nurture.db.session import Database, place, read_url
 from nurture.settings import Settings
+from nurture.wiring import witness_of
 
 app = typer.Typer(help="The database: bring its tables up to date.", no_args_is_help=True)
 
@@ -48,6 +51,29 @@ def current(ctx: typer.Context, as_json: JsonOption = False) -> None:
         print_json({"revision": revision, "head": migrate.head(), "usable": usable})
     else:
         say(f"revision {revision or 'none'}" + ("" if usable else f"; this version needs {migrate.head()}"))
+
+
+@app.command()
+def confirm(ctx: typer.Context, yes: YesOption = False, as_json: JsonOption = False) -> None:
+    """Say that this database may send, after it was restored, moved or copied.
+
+    First make sure that no other copy of it sends. What left after a backup was made is not known in it: look through
+    `nurture messages list` with sending paused (`nurture pause --all`) before you confirm.
+
+    Example: `nurture db confirm`
+    """
+    with opened(ctx) as context:
+        witness = witness_of(context.settings)
+        with context.database.read() as connection:
+            problem = witness.problem(connection)
+        if problem is not None:
+            ask(f"{problem} May it send all the same?", yes, "nothing is sent")
+            with context.database.read() as connection:
+                witness.confirm(connection)
+    if as_json:
+        print_json({"confirmed": problem})
+    else:
+        say("It may send." if problem else "There was nothing to confirm: this database may send.")
 
 
 def ready_database(settings: Settings) -> None:

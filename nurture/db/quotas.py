@@ -19,6 +19,11 @@ def used(connection: Connection, day: date) -> int:
     return int(connection.scalar(select(func.coalesce(func.sum(_C.count), 0)).where(_C.day == day)) or 0)
 
 
+def total(connection: Connection) -> int:
+    """Return how many messages ever went out: a number that only a restored database knows less of."""
+    return int(connection.scalar(select(func.coalesce(func.sum(_C.count), 0))) or 0)
+
+
 def count(connection: Connection, day: date, by_sender: Mapping[int, int]) -> None:
     """Add to the counts of a day."""
     rows = [{"day": day, "sender_id": sender, "count": 0} for sender in sorted(by_sender)]
