@@ -247,7 +247,7 @@ def names() -> list[str]:
     """Return the names of the providers that come with the package."""
     package = importlib.import_module(__package__)
     modules = {found.name for found in pkgutil.iter_modules(package.__path__)}
-    return sorted(modules - {"base", "http", "lines"})
+    return sorted(modules - {"answers", "base", "http", "lines"})
 
 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:

@@ -1,26 +1,30 @@
-"""One request over HTTP, with a total deadline, and what its end proves. The only module that knows httpx.
+"""Requests over HTTP, with a total deadline, and what their ends prove. The only module that knows httpx.
 
-Nothing is tried twice here, and no redirect is followed. An exception says whether the request may have reached the
-other side: `Unreachable` (no byte went out) or `NoAnswer` (nobody knows).
+httpx is the client, over connections of our own (its own pool costs milliseconds a request); where one request a mail
+matters, `post_each` goes to those connections directly. Nothing is tried twice here, and no redirect is followed. An
+exception says whether the request may have reached the other side: `Unreachable` (no byte went out) or `NoAnswer`
+(nobody knows).
 """
 
 from __future__ import annotations
 
+import socket
 import ssl
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-import httpcore
 import httpx
 
 from nurture.errors import ProviderError
+from nurture.providers.answers import MAX_BODY, Answer, Response
 from nurture.providers.base import Deadline, connect_any, reason
+from nurture.providers.lines import Line, Lines, Lost, NoLine
 
-MAX_BODY = 32 * 1024 * 1024
+__all__ = ["Http", "NoAnswer", "Request", "Response", "Unreachable", "retry_after"]
+
 MAX_RETRY_AFTER = 3600.0
 """Seconds; a provider that asks for more is asked again after an hour."""
 
@@ -44,13 +48,7 @@ class Request:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer that came in whole. Header names are lower case."""
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+Result = Response | Unreachable | NoAnswer
 
 
 class Http:
@@ -61,10 +59,10 @@ class Http:
         url = httpx.URL(base_url)
         if url.scheme not in {"http", "https"} or not url.host:
             raise ProviderError(f"{base_url!r} is not a base URL: write https://HOST")
-        self._where = f"{url.host}:{url.port or (443 if url.scheme == 'https' else 80)}"
-        self._network = _Network()
+        self._base = url
+        self._transport = _Transport(url, connections)
         self._client = httpx.Client(
-            base_url=url, transport=_Transport(self._network, connections), follow_redirects=False, trust_env=False
+            base_url=url, transport=self._transport, follow_redirects=False, trust_env=False, timeout=None
         )
 
     def post(self, request: Request, deadline: Deadline) -> Response:
@@ -75,28 +73,38 @@ class Http:
         """Get and read the whole answer before the deadline. Raises Unreachable or NoAnswer, each with its reason."""
         return self._ask("GET", Request(path, {}, b""), deadline)
 
+    def post_each(
+        self, requests: Sequence[Request], answered: Callable[[int, Result], bool], deadline: Deadline
+    ) -> Unreachable | None:
+        """Post them all over all connections at once, and tell `answered` the number and the result of each.
+
+        When `answered` returns False no other is begun. Those of which it never hears were not begun; return why,
+        where it was for want of a connection.
+        """
+        prefix = self._base.raw_path.rstrip(b"/").decode()
+        host = self._base.netloc.decode()
+        octets = [_octets(request, prefix, host) for request in requests]
+        return self._transport.exchange(octets, answered, deadline)
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
     def _ask(self, method: str, request: Request, deadline: Deadline) -> Response:
-        try:
-            with self._network.until(deadline):
-                return self._whole(method, request)
-        except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout) as error:
-            raise Unreachable(f"cannot reach {self._where}: {reason(error)}") from error
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpx.HTTPError) as error:
-            raise NoAnswer(f"no answer from {self._where}: {_words(error)}") from error
-
-    def _whole(self, method: str, request: Request) -> Response:
         content = request.body or None
-        with self._client.stream(method, request.path, content=content, headers=request.headers) as answer:
-            body = bytearray()
-            for chunk in answer.iter_bytes():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    raise httpx.DecodingError(f"the answer is larger than {MAX_BODY} bytes")
-            return Response(answer.status_code, dict(answer.headers), bytes(body))
+        extensions = {"deadline": deadline}
+        try:
+            with self._client.stream(
+                method, request.path, content=content, headers=request.headers, extensions=extensions
+            ) as answer:
+                body = bytearray()
+                for chunk in answer.iter_bytes():
+                    body += chunk
+                    if len(body) > MAX_BODY:
+                        raise httpx.DecodingError(f"the answer is larger than {MAX_BODY} bytes")
+                return Response(answer.status_code, dict(answer.headers), bytes(body))
+        except httpx.HTTPError as error:
+            raise NoAnswer(f"no answer from {self._transport.where}: {reason(error)}") from error
 
 
 def retry_after(response: Response) -> float | None:
@@ -123,126 +131,149 @@ def _moment(value: str) -> datetime | None:
         return None
 
 
-def _words(error: Exception) -> str:
-    return "timed out" if isinstance(error, httpcore.TimeoutException) else reason(error)
+# --- connections ------------------------------------------------------------------------------------------------------
 
 
 class _Transport(httpx.BaseTransport):
-    """httpx over a pool whose sockets obey the deadline."""
+    """httpx over a few kept connections that obey a deadline."""
 
-    def __init__(self, network: _Network, connections: int) -> None:
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=ssl.create_default_context(),
-            max_connections=connections,
-            keepalive_expiry=_KEEP_ALIVE,
-            retries=0,
-            network_backend=network,
-        )
-        self._network = network
+    def __init__(self, url: httpx.URL, connections: int) -> None:
+        self._host = url.raw_host.decode()
+        self._port = url.port or (443 if url.scheme == "https" else 80)
+        self.where = f"{url.host}:{self._port}"
+        self._context = ssl.create_default_context() if url.scheme == "https" else None
+        self._lines = Lines(connections, self._open, keep=_KEEP_ALIVE, name="http")
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request; the body is read as a stream."""
-        answer = self._pool.handle_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(
-                    scheme=request.url.raw_scheme,
-                    host=request.url.raw_host,
-                    port=request.url.port,
-                    target=request.url.raw_path,
-                ),
-                headers=request.headers.raw,
-                content=request.read(),
-                extensions={"timeout": {"pool": self._network.deadline.left()}},
-            )
+        """Send one request of httpx's. Raises Unreachable or NoAnswer."""
+        deadline = request.extensions["deadline"]
+        assert isinstance(deadline, Deadline)
+        head = b"\r\n".join(b"%b: %b" % pair for pair in request.headers.raw)
+        octets = b"%b %b HTTP/1.1\r\n%b\r\n\r\n%b" % (
+            request.method.encode(),
+            request.url.raw_path,
+            head,
+            request.read(),
         )
-        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer))
+        results: list[Result] = []
+
+        def answered(_: int, result: Result) -> bool:
+            results.append(result)
+            return True
+
+        failed = self.exchange([octets], answered, deadline)
+        result = results[0] if results else failed or Unreachable(f"cannot reach {self.where}: timed out")
+        if not isinstance(result, Response):
+            raise result
+        return httpx.Response(result.status, headers=result.headers, stream=httpx.ByteStream(result.body))
+
+    def exchange(
+        self, requests: Sequence[bytes], answered: Callable[[int, Result], bool], deadline: Deadline
+    ) -> Unreachable | None:
+        """Send whole requests; see `Http.post_each`."""
+        failed = self._lines.run(_Posts(requests, answered, self.where), deadline)
+        return Unreachable(str(failed)) if failed else None
 
     def close(self) -> None:
-        """Close the pool."""
-        self._pool.close()
+        """Close the idle connections and end the threads."""
+        for line in self._lines.close():
+            line.close()
+
+    def _open(self, deadline: Deadline) -> Line[_Posts]:
+        def connect(address: str, seconds: float) -> socket.socket:
+            return socket.create_connection((address, self._port), seconds)
+
+        try:
+            connection = connect_any(self._host, self._port, deadline, connect)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._context:
+                connection = self._context.wrap_socket(connection, server_hostname=self._host)
+        except OSError as error:
+            raise NoLine(f"cannot reach {self.where}: {reason(error)}") from error
+        return Line(connection, _Talk(connection))
 
 
-class _Body(httpx.SyncByteStream):
-    def __init__(self, answer: httpcore.Response) -> None:
-        self._answer = answer
+class _Posts:
+    """The requests of one call: those that wait, and whom to tell of the others."""
 
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._answer.iter_stream()
+    def __init__(self, requests: Sequence[bytes], answered: Callable[[int, Result], bool], where: str) -> None:
+        self.reserved = 0
+        self.where = where
+        self._requests = requests
+        self._answered = answered
+        self._waiting = deque(range(len(requests)))
 
-    def close(self) -> None:
-        self._answer.close()
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def take(self) -> tuple[int, bytes]:
+        number = self._waiting.popleft()
+        return number, self._requests[number]
+
+    def settle(self, number: int, result: Result) -> None:
+        if not self._answered(number, result):
+            self._waiting.clear()
 
 
-class _Network(httpcore.NetworkBackend):
-    """Sockets of httpcore that ask the calling thread's deadline before each wait."""
+class _Talk:
+    """Requests on one connection, each after the answer to the one before."""
 
-    def __init__(self) -> None:
-        self._inner = httpcore.SyncBackend()
-        self._local = threading.local()
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._posts = _Posts((), lambda *_: True, "")
+        self._number: int | None = None
+        self._answer = Answer()
+        self._said = 0
+        self._began_at = 0
 
     @property
-    def deadline(self) -> Deadline:
-        deadline = self._local.deadline
-        assert isinstance(deadline, Deadline)
-        return deadline
+    def busy(self) -> bool:
+        return self._number is not None
 
-    @contextmanager
-    def until(self, deadline: Deadline) -> Iterator[None]:
-        self._local.deadline = deadline
-        try:
-            yield
-        finally:
-            del self._local.deadline
+    def begin(self, work: _Posts) -> bytes:
+        self._posts = work
+        return self._next()
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        def connect(address: str, seconds: float) -> httpcore.NetworkStream:
-            try:
-                return self._inner.connect_tcp(address, port, seconds, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                raise OSError(None, _words(error)) from error
+    def hear(self, octets: bytes) -> bytes:
+        if self._number is None:
+            raise Lost("the server speaks out of turn")
+        response = self._answer.hear(octets)
+        if response is None:
+            return b""
+        number, self._number = self._number, None
+        self._posts.settle(number, response)
+        if not self._answer.reusable:
+            raise Lost("the server closes the connection")
+        return self._next()
 
-        try:
-            return _Stream(connect_any(host, port, self.deadline, connect), self)
-        except OSError as error:
-            raise httpcore.ConnectError(reason(error)) from error
+    def lost(self, gone: int, why: str) -> None:
+        number, self._number = self._number, None
+        if number is None:
+            return
+        where = self._posts.where
+        if gone > self._began_at:
+            self._posts.settle(number, NoAnswer(f"no answer from {where}: {why}"))
+        else:
+            self._posts.settle(number, Unreachable(f"cannot reach {where}: {why}"))
+
+    def goodbye(self, deadline: Deadline) -> None:
+        self._connection.close()
+
+    def _next(self) -> bytes:
+        if not self._posts.waiting():
+            return b""
+        self._number, octets = self._posts.take()
+        self._answer, self._began_at = Answer(), self._said
+        self._said += len(octets)
+        return octets
 
 
-class _Stream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream, network: _Network) -> None:
-        self._inner = inner
-        self._network = network
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, self._left(httpcore.ReadTimeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        # The inner stream waits anew for every part that it hands over: parts of a megabyte keep the deadline.
-        view = memoryview(buffer)
-        for start in range(0, len(view), 65_536):
-            self._inner.write(bytes(view[start : start + 65_536]), self._left(httpcore.WriteTimeout))
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        left = self._left(httpcore.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._network)
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def get_extra_info(self, info: str) -> object:
-        return self._inner.get_extra_info(info)
-
-    def _left(self, over: type[Exception]) -> float:
-        left = self._network.deadline.left()
-        if left <= 0:
-            raise over("timed out")
-        return left
+def _octets(request: Request, prefix: str, host: str) -> bytes:
+    """Return a POST as it goes over the wire. Raises ValueError for a header that would begin another."""
+    lines = [f"POST {prefix}{request.path} HTTP/1.1", f"Host: {host}"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    lines.append(f"Content-Length: {len(request.body)}")
+    head = "\r\n".join(lines)
+    if not head.isascii() or head.count("\n") != len(lines) - 1:
+        raise ValueError("a header of the request holds a line end, or is not ASCII")
+    return b"%b\r\n\r\n%b" % (head.encode(), request.body)

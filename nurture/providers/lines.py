@@ -59,7 +59,10 @@ class Talk(Protocol[W_contra]):
         ...
 
     def hear(self, octets: bytes) -> bytes:
-        """Return what to say next, b"" for nothing. Raises Lost when the conversation cannot go on."""
+        """Return what to say next, b"" for nothing. Raises Lost when the conversation cannot go on.
+
+        No octets are the end of the stream: nothing can be said any more.
+        """
         ...
 
     def lost(self, gone: int, why: str) -> None:
@@ -127,14 +130,12 @@ class Line(Generic[W]):
             self._sent += sent
             self._rest = self._rest[sent:]
 
-    def receive(self) -> bytes:
-        """Return what has come in, b"" when nothing has. Raises OSError, or Lost at the end of the stream."""
+    def receive(self) -> bytes | None:
+        """Return what has come in: None when nothing has, b"" at the end of the stream. Raises OSError."""
         try:
             octets = self.connection.recv(RECEIVE)
         except _LATER:
-            return b""
-        if not octets:
-            raise Lost("the server closed the connection")
+            return None
         while self._is_tls and self.connection.pending():  # type: ignore[attr-defined]
             octets += self.connection.recv(RECEIVE)
         return octets
@@ -142,8 +143,8 @@ class Line(Generic[W]):
     def is_quiet(self) -> bool:
         """Tell whether an idle connection is still as it was left: open, and with nothing said."""
         try:
-            return not self.receive()
-        except (OSError, Lost):
+            return self.receive() is None
+        except OSError:
             return False
 
     def close(self) -> None:
@@ -316,7 +317,9 @@ class _Run(Generic[W]):
             if line.waiting:
                 self._flush(line)
             octets = line.receive()
-            words = line.talk.hear(octets) if octets else b""
+            words = b"" if octets is None else line.talk.hear(octets)
+            if octets == b"":
+                raise Lost("the server closed the connection")
         except (OSError, Lost) as error:
             self._drop(line, reason(error))
             return
