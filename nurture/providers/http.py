@@ -23,7 +23,7 @@ from nurture.providers.answers import MAX_BODY, Answer, Response
 from nurture.providers.base import Deadline, connect_any, reason
 from nurture.providers.lines import Line, Lines, Lost, NoLine
 
-__all__ = ["Http", "NoAnswer", "Request", "Response", "Unreachable", "retry_after"]
+__all__ = ["Http", "NoAnswer", "Request", "Response", "Result", "Unreachable", "retry_after"]
 
 MAX_RETRY_AFTER = 3600.0
 """Seconds; a provider that asks for more is asked again after an hour."""

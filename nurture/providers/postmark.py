@@ -1,4 +1,4 @@
-"""Postmark: batches of up to 500 over HTTPS, with a result for each mail.
+"""Postmark: batches of up to 500 over HTTPS, with a result for each mail; or a request for each, over many connections.
 
 https://postmarkapp.com/developer/user-guide/send-email-with-api/batch-emails and
 https://postmarkapp.com/developer/api/overview#error-codes (read in November 2026). There is no idempotency key: a
@@ -7,9 +7,11 @@ request whose answer never came is ambiguous. Our Message-ID stays on the mail b
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import orjson
@@ -19,9 +21,11 @@ from nurture.errors import ProviderError
 from nurture.mail.address import clean_header, wire_address
 from nurture.mail.wire import Outgoing, header_pairs, mailbox
 from nurture.providers.base import Deadline, Options, Outcome, Provider, Receipt, printable, reason
-from nurture.providers.http import Http, NoAnswer, Request, Response, Unreachable, retry_after
+from nurture.providers.http import Http, NoAnswer, Request, Response, Result, Unreachable, retry_after
 
 BATCH = 500
+MAX_SINGLE = 200
+"""Mails that one call of `send` carries at most where each has a request of its own."""
 
 CODES = {
     10: Outcome.SENDER_REFUSED,  # bad or missing API token
@@ -60,6 +64,9 @@ STATUSES = {
 SPLIT = (400, 413, 422)
 """Statuses that may be one mail's fault: the batch is halved until that mail stands alone."""
 
+ONE_MAIL = (200, 422)
+"""Statuses that say something of this mail only, where a request carries one."""
+
 ELSEWHERE = (301, 307, 308, 404, 405, 415)
 """Statuses that, without a code of Postmark's, come from somebody else: `base_url` is wrong."""
 
@@ -67,42 +74,66 @@ STREAMS = {Voice.MARKETING.value: "broadcast", Voice.PERSONAL.value: "outbound"}
 
 
 def create(options: Mapping[str, object], *, folder: Path, secrets: Mapping[str, str]) -> Provider:
-    """Return Postmark. Options: `base_url`, `token_env` ("NURTURE_POSTMARK_TOKEN"), `stream` by voice."""
+    """Return Postmark.
+
+    Options: `base_url`, `token_env` ("NURTURE_POSTMARK_TOKEN"), `stream` by voice, `batch` (500 mails a request; 1 for
+    servers that know no batches), `connections` (4).
+    """
     read = Options("postmark", options)
     base_url = read.text("base_url", "https://api.postmarkapp.com")
     streams = read.texts("stream", STREAMS)
     token = read.secret("token_env", "NURTURE_POSTMARK_TOKEN", secrets)
+    batch = read.number("batch", BATCH, 1, BATCH)
+    connections = read.number("connections", 4, 1, 100)
     read.finish()
     if not token.isascii() or not token.isprintable():
         raise ProviderError("the Postmark token holds characters that no token has: copy it again")
-    return Postmark(Http(base_url), token=token, streams=streams)
+    return Postmark(Http(base_url, connections=connections), token=token, streams=streams, batch=batch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A mail as it stands in a request."""
+
+    outgoing: Outgoing
+    octets: bytes
 
 
 class Postmark:
     """Sends through one Postmark server (in Postmark's sense: a token with its streams)."""
 
     name = "postmark"
-    batch = BATCH
     real = True
 
-    def __init__(self, http: Http, *, token: str, streams: Mapping[str, str] = STREAMS) -> None:
-        """Post through `http`; `streams` maps a voice to a message stream."""
+    def __init__(self, http: Http, *, token: str, streams: Mapping[str, str] = STREAMS, batch: int = BATCH) -> None:
+        """Post through `http`, `batch` mails a request; `streams` maps a voice to a message stream."""
         self._http = http
-        self._token = token
         self._streams = dict(streams)
+        self._batch = batch
+        self._rate = 10.0
+        self._headers = {
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "X-Postmark-Server-Token": token,
+        }
+
+    @property
+    def batch(self) -> int:
+        """Return how many mails a request carries; where it is one, how many went in two seconds of late, up to 200."""
+        return self._batch if self._batch > 1 else max(1, min(MAX_SINGLE, round(2 * self._rate)))
 
     def send(self, group: Sequence[Outgoing], *, seconds: float) -> list[Receipt]:
-        """Send in batches of 500; after a refusal that is about us (or a rate limit) the rest is not tried."""
+        """Send a group; after a refusal that is about us (or a rate limit) the rest is not tried."""
         deadline = Deadline(seconds)
-        receipts = {outgoing.id: unfit for outgoing in group if (unfit := self._unfit(outgoing))}
-        writable = [outgoing for outgoing in group if outgoing.id not in receipts]
-        stop: Receipt | None = None
-        for start in range(0, len(writable), BATCH):
-            batch = writable[start : start + BATCH]
-            answers = [replace(stop, id=o.id) for o in batch] if stop else self._send_batch(batch, deadline)
-            receipts |= {receipt.id: receipt for receipt in answers}
-            if all(receipt.outcome in {Outcome.SENDER_REFUSED, Outcome.NOT_SENT} for receipt in answers):
-                stop = answers[0]
+        receipts: dict[int, Receipt] = {}
+        items: list[_Item] = []
+        for outgoing in group:
+            try:
+                items.append(_Item(outgoing, _write(outgoing, self._streams)))
+            except (ValueError, TypeError) as error:  # TypeError: orjson's word for half a surrogate pair
+                receipts[outgoing.id] = Receipt(outgoing.id, Outcome.REFUSED, detail=reason(error))
+        sent = self._send_batches(items, deadline) if self._batch > 1 else self._send_each(items, deadline)
+        receipts.update((receipt.id, receipt) for receipt in sent)
         return [receipts[outgoing.id] for outgoing in group]
 
     def evidence(self, message_ids: Sequence[str]) -> Mapping[str, bool]:
@@ -115,50 +146,98 @@ class Postmark:
 
     def build(self, group: Sequence[Outgoing]) -> Request:
         """Return the request that carries the group. Raises ValueError when a mail cannot be written."""
-        return Request(
-            path="/email/batch",
-            headers={
-                "Accept": "application/json",
-                "Content-Type": "application/json",
-                "X-Postmark-Server-Token": self._token,
-            },
-            body=orjson.dumps([_item(outgoing, self._streams) for outgoing in group]),
-        )
+        return self._batched([_Item(outgoing, _write(outgoing, self._streams)) for outgoing in group])
 
-    def _unfit(self, outgoing: Outgoing) -> Receipt | None:
-        """Find what cannot be written before it spoils a batch."""
-        try:
-            self.build([outgoing])
-        except (ValueError, TypeError) as error:
-            return Receipt(outgoing.id, Outcome.REFUSED, detail=reason(error))
-        return None
+    # --- batches ------------------------------------------------------------------------------------------------------
 
-    def _send_batch(self, group: Sequence[Outgoing], deadline: Deadline) -> list[Receipt]:
+    def _batched(self, items: Sequence[_Item]) -> Request:
+        body = b"[" + b",".join([item.octets for item in items]) + b"]"
+        return Request("/email/batch", self._headers, body)
+
+    def _send_batches(self, items: Sequence[_Item], deadline: Deadline) -> list[Receipt]:
+        receipts: list[Receipt] = []
+        stop: Receipt | None = None
+        for start in range(0, len(items), self._batch):
+            batch = items[start : start + self._batch]
+            if stop:
+                receipts += [replace(stop, id=item.outgoing.id) for item in batch]
+                continue
+            answers = self._send_batch(batch, deadline)
+            receipts += answers
+            if all(receipt.outcome in _STOPPING for receipt in answers):
+                stop = answers[0]
+        return receipts
+
+    def _send_batch(self, items: Sequence[_Item], deadline: Deadline) -> list[Receipt]:
+        group = [item.outgoing for item in items]
         if deadline.left() <= 0:
-            return _all(group, Outcome.NOT_SENT, "the time was over before its turn")
+            return _all(group, Outcome.NOT_SENT, TIME_OVER)
         try:
-            response = self._http.post(self.build(group), deadline)
-        except Unreachable as error:
-            return _all(group, Outcome.NOT_SENT, str(error))
-        except NoAnswer as error:
-            return _all(group, Outcome.AMBIGUOUS, str(error))
+            response = self._http.post(self._batched(items), deadline)
+        except (Unreachable, NoAnswer) as error:
+            return _all(group, _outcome(error), str(error))
         receipts = parse(response, group)
         if response.status in SPLIT and len(group) > 1 and receipts[0].outcome is Outcome.REFUSED:
             middle = len(group) // 2
-            return [*self._send_batch(group[:middle], deadline), *self._send_batch(group[middle:], deadline)]
+            return [*self._send_batch(items[:middle], deadline), *self._send_batch(items[middle:], deadline)]
         return receipts
 
+    # --- a request each -----------------------------------------------------------------------------------------------
 
-def parse(response: Response, group: Sequence[Outgoing]) -> list[Receipt]:
-    """Return what an answer says of each mail of its group, in order. What it does not say is ambiguous."""
+    def _send_each(self, items: Sequence[_Item], deadline: Deadline) -> list[Receipt]:
+        receipts: dict[int, Receipt] = {}
+        stop: list[Receipt] = []
+
+        def answered(number: int, result: Result) -> bool:
+            receipt = _judge(result, items[number].outgoing)
+            receipts[number] = receipt
+            if receipt.outcome in _STOPPING and not (isinstance(result, Response) and result.status in ONE_MAIL):
+                stop.append(receipt)
+            return not stop
+
+        began = time.monotonic()
+        requests = [Request("/email", self._headers, item.octets) for item in items]
+        failed = self._http.post_each(requests, answered, deadline)
+        self._learn(len(receipts), time.monotonic() - began)
+        over = Receipt(0, Outcome.NOT_SENT, detail=str(failed or TIME_OVER))
+        left = stop[0] if stop else over
+        return [receipts.get(number) or replace(left, id=item.outgoing.id) for number, item in enumerate(items)]
+
+    def _learn(self, answers: int, seconds: float) -> None:
+        if answers:
+            self._rate = (self._rate + answers / max(seconds, 0.001)) / 2
+
+
+TIME_OVER = "the time was over before its turn"
+_STOPPING = frozenset({Outcome.SENDER_REFUSED, Outcome.NOT_SENT})
+
+
+def _outcome(error: Unreachable | NoAnswer) -> Outcome:
+    return Outcome.NOT_SENT if isinstance(error, Unreachable) else Outcome.AMBIGUOUS
+
+
+def _judge(result: Result, outgoing: Outgoing) -> Receipt:
+    """Return what the result of a request for one mail means."""
+    if isinstance(result, Response):
+        return parse(result, [outgoing], single=True)[0]
+    return Receipt(outgoing.id, _outcome(result), detail=str(result))
+
+
+def parse(response: Response, group: Sequence[Outgoing], *, single: bool = False) -> list[Receipt]:
+    """Return what an answer says of each mail of its group, in order. What it does not say is ambiguous.
+
+    The answer to a `single` mail is one result, and no list.
+    """
     try:
         body = orjson.loads(response.body)
     except orjson.JSONDecodeError:
         body = None
-    if response.status == 200 and isinstance(body, list):
+    if response.status == 200 and single and isinstance(body, dict):
+        return [_parse_result(body, group[0])]
+    if response.status == 200 and not single and isinstance(body, list):
         return _parse_results(body, group)
     if response.status == 200:
-        return _all(group, Outcome.AMBIGUOUS, "the answer is no list of results: is a proxy in between?")
+        return _all(group, Outcome.AMBIGUOUS, "the answer holds no results: is a proxy in between?")
     return _parse_failure(response, body, group)
 
 
@@ -221,14 +300,16 @@ def _key(outgoing: Outgoing) -> str:
     return wire_address(outgoing.to_address).lower()
 
 
-def _item(outgoing: Outgoing, streams: Mapping[str, str]) -> dict[str, object]:
+def _write(outgoing: Outgoing, streams: Mapping[str, str]) -> bytes:
+    """Return a mail as it stands in a request. Raises ValueError when an address or a header cannot be written."""
     headers = [{"Name": name, "Value": value} for name, value in header_pairs(outgoing)]
+    headers.append(_KEEP_ID)
     item: dict[str, object] = {
-        "From": mailbox(outgoing.from_name, outgoing.from_address),
+        "From": _sender(outgoing.from_name, outgoing.from_address),
         "To": mailbox(outgoing.to_name, outgoing.to_address),
         "Subject": clean_header(outgoing.subject),
         "TextBody": outgoing.text,
-        "Headers": [*headers, {"Name": "X-PM-KeepID", "Value": "true"}],
+        "Headers": headers,
         "MessageStream": streams[outgoing.voice.value],
         "TrackOpens": False,
         "TrackLinks": "None",
@@ -237,8 +318,13 @@ def _item(outgoing: Outgoing, streams: Mapping[str, str]) -> dict[str, object]:
     if outgoing.html is not None:
         item["HtmlBody"] = outgoing.html
     if outgoing.reply_to:
-        item["ReplyTo"] = mailbox("", outgoing.reply_to)
-    return item
+        item["ReplyTo"] = _sender("", outgoing.reply_to)
+    return orjson.dumps(item)
+
+
+_KEEP_ID = {"Name": "X-PM-KeepID", "Value": "true"}
+_sender = lru_cache(maxsize=1024)(mailbox)
+"""`mailbox` for addresses that come back."""
 
 
 def _metadata(outgoing: Outgoing) -> dict[str, str]:

@@ -73,6 +73,7 @@ class ScriptedHttp:
     def __init__(self, answers: Sequence[Answer | Callable[[list[dict[str, object]]], Answer]]) -> None:
         self.answers = list(answers)
         self.requests: list[tuple[dict[str, str], list[dict[str, object]]]] = []
+        self.paths: list[str] = []
         self.over = threading.Event()
         self.url = ""
 
@@ -88,6 +89,7 @@ def http_server(*answers: Answer | Callable[[list[dict[str, object]]], Answer]) 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             posted = json.loads(body)
+            script.paths.append(self.path)
             script.requests.append(({name.lower(): value for name, value in self.headers.items()}, posted))
             answer = script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]
             self.give(answer if isinstance(answer, Answer) else answer(posted))
@@ -183,9 +185,9 @@ class Postbox:
 
 @contextmanager
 def smtp_server(
-    handler: object, *, implicit_tls: ssl.SSLContext | None = None, **settings: object
+    handler: object, *, port: int = 0, implicit_tls: ssl.SSLContext | None = None, **settings: object
 ) -> Iterator[tuple[int, list[SMTP]]]:
-    """Run aiosmtpd; yield its port and the connections that were made."""
+    """Run aiosmtpd (on a free port, where none is named); yield its port and the connections that were made."""
     loop = asyncio.new_event_loop()
     made: list[SMTP] = []
 
@@ -193,7 +195,7 @@ def smtp_server(
         made.append(SMTP(handler, loop=loop, **settings))  # type: ignore[arg-type]
         return made[-1]
 
-    server = loop.run_until_complete(loop.create_server(connected, "127.0.0.1", 0, ssl=implicit_tls))
+    server = loop.run_until_complete(loop.create_server(connected, "127.0.0.1", port, ssl=implicit_tls))
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:

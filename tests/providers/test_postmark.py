@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -239,6 +240,90 @@ def test_mail_that_spoils_its_batch_is_found_and_the_others_go() -> None:
     assert len(server.requests) == 7
 
 
+# --- a request each ---------------------------------------------------------------------------------------------------
+
+
+def takes_one(posted: dict[str, object]) -> Answer:
+    """Answer as Postmark does to one mail."""
+    if "ann1@" in str(posted["To"]):
+        return Answer(422, b'{"ErrorCode": 406, "Message": "inactive"}')
+    body = {"ErrorCode": 0, "Message": "OK", "MessageID": f"pm-{posted['To']}", "To": posted["To"]}
+    return Answer(body=json.dumps(body).encode())
+
+
+def test_batch_of_one_is_a_request_for_each_mail() -> None:
+    with http_server(takes_one) as server, postmark(server.url, batch=1, connections=2) as provider:  # type: ignore[arg-type]
+        receipts = provider.send(mails(5), seconds=5)
+    accepted, refused = Outcome.ACCEPTED, Outcome.REFUSED
+    assert [receipt.outcome for receipt in receipts] == [accepted, refused, accepted, accepted, accepted]
+    assert receipts[4].provider_id == 'pm-"Ann" <ann4@example.com>'
+    assert len(server.requests) == 5
+    assert {headers["x-postmark-server-token"] for headers, _ in server.requests} == {"hush-hush"}
+
+
+def test_requests_for_each_mail_go_over_all_connections_at_once() -> None:
+    together = threading.Barrier(3, timeout=5)
+
+    def meet(posted: dict[str, object]) -> Answer:
+        together.wait()
+        return takes_one(posted)
+
+    with http_server(meet) as server, postmark(server.url, batch=1, connections=3) as provider:  # type: ignore[arg-type]
+        receipts = provider.send(mails(3), seconds=5)
+    assert [receipt.outcome is Outcome.ACCEPTED for receipt in receipts] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (Answer(429, b"", {"Retry-After": "30"}), Outcome.NOT_SENT),
+        (Answer(401, b'{"ErrorCode": 10, "Message": "bad token"}'), Outcome.SENDER_REFUSED),
+    ],
+)
+def test_what_is_about_all_mail_stops_requests_for_each(answer: Answer, outcome: Outcome) -> None:
+    with http_server(answer) as server, postmark(server.url, batch=1, connections=1) as provider:
+        receipts = provider.send(mails(4), seconds=5)
+    assert [(receipt.id, receipt.outcome) for receipt in receipts] == [(number, outcome) for number in range(1, 5)]
+    assert len(server.requests) == 1
+
+
+def test_answer_that_breaks_off_is_ambiguous_for_that_mail_alone() -> None:
+    fine = Answer(body=b'{"ErrorCode": 0, "MessageID": "x"}')
+    with http_server(fine, Answer(cut=True), fine) as server, postmark(server.url, batch=1, connections=1) as provider:
+        receipts = provider.send(mails(4), seconds=5)
+    accepted, ambiguous = Outcome.ACCEPTED, Outcome.AMBIGUOUS
+    assert [receipt.outcome for receipt in receipts] == [accepted, ambiguous, accepted, accepted]
+    assert receipts[1].detail.startswith("no answer from 127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome"),
+    [
+        (200, b'{"ErrorCode": 0}', Outcome.AMBIGUOUS),
+        (200, b'[{"ErrorCode": 0, "MessageID": "x"}]', Outcome.AMBIGUOUS),
+        (200, b"<html>proxy</html>", Outcome.AMBIGUOUS),
+        (500, b'{"ErrorCode": 0}', Outcome.AMBIGUOUS),
+        (422, b'{"ErrorCode": 300, "Message": "invalid"}', Outcome.REFUSED),
+        (404, b"<html>", Outcome.SENDER_REFUSED),
+    ],
+)
+def test_each_answer_to_one_mail_has_its_class(status: int, body: bytes, outcome: Outcome) -> None:
+    with http_server(Answer(status, body)) as server, postmark(server.url, batch=1) as provider:
+        (receipt,) = provider.send(mails(), seconds=5)
+    assert receipt.outcome is outcome
+
+
+def test_unreachable_server_has_its_reason_for_each_mail() -> None:
+    port = free_port()
+    with postmark(f"http://127.0.0.1:{port}", batch=1) as provider:
+        receipts = provider.send(mails(2), seconds=5)
+    assert {receipt.outcome for receipt in receipts} == {Outcome.NOT_SENT}
+    assert {receipt.detail for receipt in receipts} == {f"cannot reach 127.0.0.1:{port}: Connection refused"}
+
+
+# --- results of a batch -----------------------------------------------------------------------------------------------
+
+
 def outcomes(items: list[dict[str, object]], count: int = 3) -> list[tuple[Outcome, str | None]]:
     receipts = parse(Response(200, body=json.dumps(items).encode()), mails(count))
     return [(receipt.outcome, receipt.provider_id) for receipt in receipts]
@@ -275,7 +360,11 @@ def test_lookalike_numbers_of_results_without_addresses_keep_their_order() -> No
         ({"base_url": "api.postmarkapp.com"}, TOKEN, "is not a base URL"),
         ({"stream": {"marketting": "x"}}, TOKEN, "knows marketing, personal"),
         ({}, {"NURTURE_POSTMARK_TOKEN": "hush\u00e9"}, "copy it again"),
-        ({"url": "x"}, TOKEN, "`url` in .* is not an option: there are base_url, stream, token_env"),
+        (
+            {"url": "x"},
+            TOKEN,
+            "`url` in .* is not an option: there are base_url, batch, connections, stream, token_env",
+        ),
     ],
 )
 def test_wrong_options_say_what_to_do(options: dict[str, object], secrets: dict[str, str], message: str) -> None:
