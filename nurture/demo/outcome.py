@@ -122,14 +122,16 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _whole_way(connection: Connection) -> str | None:
-    """Return the address of somebody who answered their rep: if there is one, somebody who had newsletters before."""
+    """Return the address of somebody who answered their rep: if possible after newsletters, and before they bought."""
     mails = _MESSAGE.alias("mails")
     had_newsletters = exists().where(mails.c.contact_id == _MESSAGE.c.contact_id, mails.c.voice == Voice.MARKETING)
+    bought = _EVENT.alias("bought")
+    has_bought = exists().where(bought.c.contact_id == _MESSAGE.c.contact_id, bought.c.kind == "purchased")
     query = (
         select(_MESSAGE.c.to_address)
         .join(_EVENT, _EVENT.c.message_id == _MESSAGE.c.id)
         .where(_EVENT.c.kind == "replied", _MESSAGE.c.voice == Voice.PERSONAL)
-        .order_by(had_newsletters.desc(), _EVENT.c.id.desc())
+        .order_by(had_newsletters.desc(), has_bought.desc(), _EVENT.c.id.desc())
         .limit(1)
     )
     return connection.scalar(query)
