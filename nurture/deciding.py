@@ -95,7 +95,7 @@ def load(
         _approvals(connection, rows),
         set(connection.scalars(select(tables.PausedSequence.name))),
         home.sending_paused,
-        _unsubscribe_problem(home, policy.public_url, now),
+        unsubscribe_problem(home, policy.public_url, now),
         slots,
     )
     return [_pending(page, row) for row in rows if row.contact_id in page.loaded]
@@ -115,7 +115,7 @@ def _approvals(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, Ro
     return {row.id: row for row in found}
 
 
-def _unsubscribe_problem(home: Any, public_url: str, now: datetime) -> str | None:
+def unsubscribe_problem(home: Any, public_url: str, now: datetime) -> str | None:
     """Return what is missing before marketing mail may go through a real provider, None when nothing is."""
     url = urlsplit(public_url)
     loopback = url.hostname in ("localhost", "127.0.0.1", "::1")
