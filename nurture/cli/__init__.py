@@ -15,9 +15,11 @@ from nurture.cli import (
     contacts,
     db,
     demo,
+    doctor,
     events,
     init,
     messages,
+    pause,
     preview,
     program,
     rehearse,
@@ -73,6 +75,9 @@ app.add_typer(reports.app, name="report")
 app.add_typer(db.app, name="db")
 app.command("run")(run.run)
 app.command("serve")(serve.serve)
+app.command("pause")(pause.pause)
+app.command("resume")(pause.resume)
+app.command("doctor")(doctor.doctor)
 app.command("rehearse")(rehearse.rehearse)
 
 

@@ -1,0 +1,59 @@
+"""Questions about the whole installation: what is late, what hangs, what waits for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from nurture.core.words import MessageState
+from nurture.db import tables
+from nurture.db.clock import database_clock
+
+_TIMER = tables.Timer.__table__.c
+_MESSAGE = tables.Message.__table__.c
+_EVENT = tables.Event.__table__.c
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Timers of one kind that were due: how many, since when, and how many of them a process holds."""
+
+    kind: str
+    count: int
+    since: datetime
+    held: int
+
+
+def late(connection: Connection, before: datetime) -> list[Late]:
+    """Return what was due before a moment and still is, by kind."""
+    held = func.count().filter(_TIMER.owner.is_not(None), _TIMER.lease_until >= database_clock())
+    query = select(_TIMER.kind, func.count(), func.min(_TIMER.due_at), held).where(_TIMER.due_at < before)
+    return [Late(*row) for row in connection.execute(query.group_by(_TIMER.kind).order_by(_TIMER.kind))]
+
+
+def tried(connection: Connection, times: int) -> list[tuple[str, int, int]]:
+    """Return kind, subject and attempts of what was claimed at least that often without coming to an end."""
+    query = select(_TIMER.kind, _TIMER.subject_id, _TIMER.attempts).where(_TIMER.attempts >= times)
+    return [(row.kind, row.subject_id, row.attempts) for row in connection.execute(query.limit(100))]
+
+
+def ambiguous(connection: Connection) -> tuple[int, datetime | None]:
+    """Return how many messages nobody knows about, and since when the oldest of them is so."""
+    query = select(func.count(), func.min(_MESSAGE.dispatching_at)).where(_MESSAGE.state == MessageState.AMBIGUOUS)
+    count, since = connection.execute(query).one()
+    return count, since
+
+
+def clock(connection: Connection) -> datetime:
+    """Return what time it is for the database."""
+    moment: datetime = connection.scalar(select(database_clock()))
+    return moment
+
+
+def last_recorded(connection: Connection) -> datetime | None:
+    """Return the moment at which the newest event was recorded."""
+    newest = select(_EVENT.recorded_at).order_by(_EVENT.id.desc()).limit(1)
+    moment: datetime | None = connection.scalar(newest)
+    return moment

@@ -1,0 +1,220 @@
+"""What is wrong with an installation, and what to do about it: every check is a sentence. Changes nothing.
+
+Checks run from the ground up; when one that the others stand on fails, they are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from nurture import live
+from nurture.core.words import Voice
+from nurture.db import health, instance, listings, migrate, programs, senders, timers
+from nurture.db.session import Database, place
+from nurture.deciding import unsubscribe_problem
+from nurture.errors import NotFound, NurtureError
+from nurture.settings import Settings
+from nurture.wiring import leaves_here, witness_of
+
+LATE = timedelta(minutes=10)
+"""How long what is due may lie: a cron job every five minutes is on time."""
+
+SKEW = timedelta(seconds=30)
+AMBIGUOUS_FOR = timedelta(hours=1)
+TRIES = 5
+
+
+class State(StrEnum):
+    """How a check ended. `chosen` is what a person switched off on purpose."""
+
+    OK = "ok"
+    CHOSEN = "chosen"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was looked at, how it is, and (where it is wrong) what to do."""
+
+    name: str
+    state: State
+    what: str
+    todo: str | None = None
+
+
+def examine(settings: Settings, database: Database, clock: Callable[[], datetime]) -> list[Finding]:
+    """Check everything; `clock` tells the real time."""
+    ground = _ground(database)
+    if ground.state is State.WRONG:
+        return [ground]
+    try:
+        with database.read() as connection:
+            return [ground, *_all(settings, connection, clock)]
+    except SQLAlchemyError as error:
+        broken = Finding("database", State.WRONG, f"a question was not answered: {type(error).__name__}", _LOG)
+        return [ground, broken]
+
+
+_LOG = "look into the log of the database"
+
+
+def _ground(database: Database) -> Finding:
+    try:
+        migrate.check(database)
+    except NurtureError as error:
+        return Finding("database", State.WRONG, str(error))
+    return Finding("database", State.OK, f"{place(database.url)} answers, revision {migrate.head()}")
+
+
+def _all(settings: Settings, connection: Connection, clock: Callable[[], datetime]) -> Iterator[Finding]:
+    home = instance.read(connection)
+    real = clock()
+    now = (home.rehearsal_now if home.rehearsal else None) or real
+    yield _keys(settings, connection)
+    yield _program(connection)
+    yield _instance(settings, connection, home)
+    if not home.rehearsal:
+        yield _clock(connection, real)
+    yield _late(connection, now)
+    yield _lost(connection)
+    yield _tried(connection)
+    yield _ambiguous(connection, now)
+    yield _switch(home)
+    yield from _senders(connection)
+    yield from _sequences(connection)
+    if not home.rehearsal:
+        yield _unsubscribe(settings, connection, home, now)
+
+
+def _keys(settings: Settings, connection: Connection) -> Finding:
+    try:
+        instance.verify_keys(connection, settings.ring)
+    except NurtureError as error:
+        return Finding("suppression keys", State.WRONG, str(error))
+    ids = ", ".join(settings.ring.ids) if settings.ring else ""
+    return Finding("suppression keys", State.OK, f"this database's key is in the ring ({ids})")
+
+
+def _program(connection: Connection) -> Finding:
+    try:
+        program = live.current(connection)
+    except NotFound as error:
+        return Finding("program", State.WRONG, str(error))
+    return Finding("program", State.OK, f"{program.hash[:12]} is live, {len(program.sequences)} sequences")
+
+
+def _instance(settings: Settings, connection: Connection, home: instance.Instance) -> Finding:
+    if home.rehearsal:
+        return Finding("instance", State.OK, f"{home.instance_id}, a rehearsal: nothing leaves this machine")
+    problem = witness_of(settings).problem(connection)
+    if problem is None:
+        return Finding("instance", State.OK, f"{home.instance_id}, as this folder's witness knows it")
+    if not any(leaves_here(settings, sender.provider) for sender in senders.every(connection)):
+        return Finding("instance", State.OK, f"{home.instance_id}; nothing leaves this machine")
+    return Finding("instance", State.WRONG, problem, "make sure that no other copy sends, then `nurture db confirm`")
+
+
+def _clock(connection: Connection, now: datetime) -> Finding:
+    apart = now - health.clock(connection)
+    if abs(apart) > SKEW:
+        what = f"this machine's clock and the database's are {abs(apart).total_seconds():,.0f} seconds apart"
+        return Finding("clock", State.WRONG, what, "let both follow a time server")
+    last = health.last_recorded(connection)
+    if last is not None and last - now > SKEW:
+        what = f"something was recorded at {last:%Y-%m-%d %H:%M} UTC, which is yet to come: the clock went back"
+        return Finding("clock", State.WRONG, what, "let this machine follow a time server")
+    return Finding("clock", State.OK, "this machine and the database agree what time it is")
+
+
+def _late(connection: Connection, now: datetime) -> Finding:
+    found = health.late(connection, now)
+    if not found:
+        return Finding("work", State.OK, "nothing is late")
+    since = min(late.since for late in found)
+    what = ", ".join(f"{late.count:,} {_KINDS[late.kind]} ({late.held:,} in work)" for late in found)
+    what = f"late by {_length(now - since)}: {what}"
+    if now - since <= LATE:
+        return Finding("work", State.OK, what)
+    todo = "is `nurture run` (or `nurture serve`, or the cron job) running, and keeping up? Its log says what fails"
+    return Finding("work", State.WRONG, what, todo)
+
+
+_KINDS = {"enrollment": "runs", "message": "messages", "review": "contacts to review", "draft": "drafts"}
+
+
+def _lost(connection: Connection) -> Finding:
+    found = timers.lost(connection)
+    if not found:
+        return Finding("timers", State.OK, "everything unfinished has its timer")
+    some = ", ".join(f"{lost.kind} {lost.subject_id} ({lost.state})" for lost in found[:5])
+    what = f"{len(found):,} unfinished things will never be woken: {some}"
+    return Finding("timers", State.WRONG, what, "this is a bug in nurture: please report it with the log")
+
+
+def _tried(connection: Connection) -> Finding:
+    found = health.tried(connection, TRIES)
+    if not found:
+        return Finding("tries", State.OK, "nothing is tried again and again")
+    some = ", ".join(f"{kind} {subject} ({times} times)" for kind, subject, times in found[:5])
+    what = f"claimed again and again without an end: {some}"
+    return Finding("tries", State.WRONG, what, "does it kill its process? Its log ends where the trouble is")
+
+
+def _ambiguous(connection: Connection, now: datetime) -> Finding:
+    count, since = health.ambiguous(connection)
+    if not count:
+        return Finding("ambiguous messages", State.OK, "of every message it is known whether it was sent")
+    age = f", the oldest for {_length(now - since)}" if since else ""
+    what = f"of {count:,} messages nobody knows whether they were sent{age}"
+    state = State.WRONG if since is None or now - since > AMBIGUOUS_FOR else State.OK
+    todo = "ask the provider, then `nurture messages settle`; `nurture messages list --state ambiguous` names them"
+    return Finding("ambiguous messages", state, what, todo)
+
+
+def _switch(home: instance.Instance) -> Finding:
+    if home.sending_paused is None:
+        return Finding("sending", State.OK, "switched on")
+    return Finding("sending", State.CHOSEN, f"paused: {home.sending_paused}", "`nurture resume --all`")
+
+
+def _senders(connection: Connection) -> Iterator[Finding]:
+    for sender in senders.every(connection):
+        name = f"sender {sender.name}"
+        if not sender.paused_reason:
+            yield Finding(name, State.OK, f"sends as {sender.address} through {sender.provider}")
+        elif sender.paused_reason == programs.GONE:
+            yield Finding(name, State.CHOSEN, sender.paused_reason)
+        else:
+            todo = f"mend it, then `nurture resume --sender {sender.name}`"
+            yield Finding(name, State.WRONG, f"paused: {sender.paused_reason}", todo)
+
+
+def _sequences(connection: Connection) -> Iterator[Finding]:
+    for name, reason in sorted(listings.paused_sequences(connection).items()):
+        todo = f"`nurture resume --sequence {name}`"
+        yield Finding(f"sequence {name}", State.CHOSEN, f"paused: {reason}", todo)
+
+
+def _unsubscribe(settings: Settings, connection: Connection, home: instance.Instance, now: datetime) -> Finding:
+    name = "unsubscribe pages"
+    marketing = [s for s in senders.every(connection) if s.voice is Voice.MARKETING and not s.paused_reason]
+    if not any(leaves_here(settings, sender.provider) for sender in marketing):
+        return Finding(name, State.OK, "not needed: no marketing mail leaves this machine")
+    if (problem := unsubscribe_problem(home, settings.public_url, now)) is not None:
+        return Finding(name, State.WRONG, problem, "marketing mail is held until they answer")
+    return Finding(name, State.OK, f"{settings.public_url} answered at {home.unsubscribe_tested_at:%Y-%m-%d %H:%M} UTC")
+
+
+def _length(span: timedelta) -> str:
+    minutes = int(span.total_seconds()) // 60
+    if minutes < 1:
+        return f"{max(0, int(span.total_seconds()))} seconds"
+    if minutes < 120:
+        return f"{minutes} minutes"
+    return f"{minutes // 60} hours" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days"
