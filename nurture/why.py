@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from nurture import deciding, live
-from nurture.core.decide import Send, decide
+from nurture.core.decide import decide
+from nurture.core.decision import Cancel, Hold, Send, Skip
 from nurture.core.effects import Enroll
 from nurture.core.exits import has_left
 from nurture.core.lifecycle import Stage
@@ -148,10 +149,22 @@ def _messages(case: _Case) -> Iterator[Next]:
         waits = _unready(row)
         if waits is None:
             answer = decide(replace(due, budget=budget if pending.real else None), about)
-            waits = None if isinstance(answer, Send) else f"{answer.reason} ({type(answer).__name__.lower()})"
+            waits = _held(case, row.id) if isinstance(answer, Send) else _said(answer)
             about = getattr(answer, "until", about)
         voice = Voice(row.voice)
         yield Next(row.sequence, row.step_id, row.template, voice, about, pending.rule, waits, MessageId(row.id))
+
+
+def _said(answer: Hold | Skip | Cancel) -> str:
+    return f"{answer.reason} ({type(answer).__name__.lower()})"
+
+
+def _held(case: _Case, message: int) -> str | None:
+    """Return why a message that every gate let pass was held: its template, its provider, its domain."""
+    last = next((answer for answer in case.answers if answer.message_id == message), None)
+    if last is None or last.outcome != "hold" or not all(check["passed"] for check in last.checks):
+        return None
+    return f"{last.reason} (hold)"
 
 
 def _unready(row: Row[Any]) -> str | None:
