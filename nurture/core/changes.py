@@ -16,7 +16,7 @@ from nurture.core.decay import Curve, moment, ticks
 from nurture.core.facts import SCORED
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Situation, Value
-from nurture.core.scoring import engagement, fades, fit, leveled, standing_as
+from nurture.core.scoring import fades, fit, leveled, standing_as
 
 Answer = TypeVar("Answer")
 
@@ -57,7 +57,8 @@ class Outlook:
     def __init__(self, situation: Situation, lifecycle: Lifecycle, now: datetime) -> None:
         """Take the situation as it is at `now`; its standing is used where it is of that moment."""
         self._situation, self._lifecycle, self._now = situation, lifecycle, now
-        self._curve: Curve | None = None
+        self._curve = Curve(situation.events, lifecycle)
+        self._kinds = {event.kind for event in situation.events}
         self._crossings: dict[tuple[int, int], int | None] = {}
         self._seen: dict[datetime, Situation] = {}
         known = situation.standing
@@ -94,26 +95,28 @@ class Outlook:
                 points, grade = past.standing.fit_points, past.standing.grade
             else:
                 points, grade = fit(self._situation, lifecycle, at)
-            engaged = engagement(self._situation, lifecycle, at)
+            engaged = self._curve.least(ticks(at), ticks(at))
             stands = leveled(self._situation, lifecycle, points, grade, engaged, at)
             self._seen[at] = standing_as(self._situation, stands)
         return self._seen[at]
 
     def _next(self, watched: Watched, after: datetime) -> datetime | None:
         """Return the first moment after `after` at which any part of what is watched may change."""
-        moments = [end for did in watched.windows if (end := _forgotten_at(did, self._situation, after))]
+        moments = [
+            end
+            for did in watched.windows
+            if did.event in self._kinds and (end := _forgotten_at(did, self._situation, after))
+        ]
         if watched.silences:
             silent_since = last_signal(self._situation, self._lifecycle)
             ends = (end_of(idle.length, silent_since, self._situation) for idle in watched.silences)
             moments += [end for end in ends if end > after]
-        if watched.thresholds and (crossing := self._crossed(watched.thresholds, after)):
+        if watched.thresholds and self._curve and (crossing := self._crossed(watched.thresholds, after)):
             moments.append(crossing)
-        return min(moments, default=None)
+        return min(moments) if moments else None
 
     def _crossed(self, thresholds: tuple[int, ...], after: datetime) -> datetime | None:
         """Return when engagement first comes to the other side of one of `thresholds`."""
-        if self._curve is None:
-            self._curve = Curve(self._situation.events, self._lifecycle)
         since = ticks(after)
         if self._curve.only_falls:
             # What only falls comes to the highest threshold below it first.
@@ -128,7 +131,6 @@ class Outlook:
     def _crossing(self, points: int, since: int) -> int | None:
         asked = (points, since)
         if asked not in self._crossings:
-            assert self._curve is not None
             self._crossings[asked] = self._curve.reaches(points, since)
         return self._crossings[asked]
 

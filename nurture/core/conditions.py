@@ -10,7 +10,7 @@ Every part of the tree carries its own `test`, made once with the part: a page a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from datetime import UTC, datetime
@@ -55,7 +55,7 @@ class All:
 
     def __post_init__(self) -> None:
         """Make the test."""
-        object.__setattr__(self, "test", _all([part.test for part in self.of]))
+        object.__setattr__(self, "test", _all(self.of))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Any:
 
     def __post_init__(self) -> None:
         """Make the test."""
-        object.__setattr__(self, "test", _any([part.test for part in self.of]))
+        object.__setattr__(self, "test", _any(self.of))
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +255,11 @@ def _comparing(compare: Compare) -> Test:
     return lambda situation, lifecycle, now: holds(read(situation, lifecycle))
 
 
-def _all(tests: list[Test]) -> Test:
+def _all(parts: Sequence[Condition]) -> Test:
+    if (field := _only_field(parts)) is not None:
+        return _asked_once(field, parts, stop=False)
+    tests = [part.test for part in parts]
+
     def every(situation: Situation, lifecycle: Lifecycle, now: datetime) -> bool:
         for test in tests:  # noqa: SIM110 - a generator costs more than the tests
             if not test(situation, lifecycle, now):
@@ -265,7 +269,11 @@ def _all(tests: list[Test]) -> Test:
     return every
 
 
-def _any(tests: list[Test]) -> Test:
+def _any(parts: Sequence[Condition]) -> Test:
+    if (field := _only_field(parts)) is not None:
+        return _asked_once(field, parts, stop=True)
+    tests = [part.test for part in parts]
+
     def one(situation: Situation, lifecycle: Lifecycle, now: datetime) -> bool:
         for test in tests:  # noqa: SIM110 - a generator costs more than the tests
             if test(situation, lifecycle, now):
@@ -273,6 +281,27 @@ def _any(tests: list[Test]) -> Test:
         return False
 
     return one
+
+
+def _only_field(parts: Sequence[Condition]) -> str | None:
+    """Return the one field that all parts compare, None when they look at anything else."""
+    fields = {part.field if isinstance(part, Compare) else None for part in parts}
+    return fields.pop() if len(fields) == 1 else None
+
+
+def _asked_once(field: str, parts: Sequence[Condition], *, stop: bool) -> Test:
+    """Compare one field in several ways until one answers `stop`."""
+    read = reader(field)
+    comparisons = [comparison(part.op, part.value) for part in parts if isinstance(part, Compare)]
+
+    def ask(situation: Situation, lifecycle: Lifecycle, now: datetime) -> bool:
+        value = read(situation, lifecycle)
+        for holds in comparisons:  # noqa: SIM110 - a generator costs more than the comparisons
+            if holds(value) is stop:
+                return stop
+        return not stop
+
+    return ask
 
 
 def _not(test: Test) -> Test:

@@ -71,6 +71,10 @@ class Curve:
         self._groups = [groups[place] for place in sorted(groups)]
         self.only_falls = not any(group.lost for group in self._groups)
 
+    def __bool__(self) -> bool:
+        """Return whether anything weighs."""
+        return bool(self._groups)
+
     def least(self, until: int, since: int) -> int:
         """Return the least that engagement is from `since` until `until`; with both the same, what it is then."""
         return sum(

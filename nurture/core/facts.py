@@ -87,6 +87,8 @@ def reader(field: str) -> Reader:
 
 def known(value: object) -> Value:
     """Return a value out of a JSON object as a field's value: lists become tuples, blanks and objects None."""
+    if value is None:
+        return None
     if isinstance(value, str):
         return value if value.strip() else None
     if isinstance(value, bool | int | float):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 
 from nurture.core.conditions import PROBABLY_HUMAN, All, Any, Compare, Did, Idle, Not, end_of, evaluate, say
 from nurture.core.effects import Enroll
@@ -50,12 +51,13 @@ def matching(
     What a human probably did not do (`trust` below a half) asks for nothing.
     """
     heard = [event for event in fresh if event.trust >= PROBABLY_HUMAN]
-    answers = []
-    for sequence in sorted(sequences, key=lambda each: (-each.priority, each.name)):
-        reason = next(_reasons(sequence, heard, situation, lifecycle, now), None)
+    asked = []
+    for sequence in sequences:
+        reason = _reason(sequence, heard, situation, lifecycle, now)
         if reason is not None:
-            answers.append(may_enroll(sequence, situation, lifecycle, now, reason=reason))
-    return tuple(answers)
+            asked.append((-sequence.priority, sequence.name, sequence, reason))
+    asked.sort(key=itemgetter(0, 1))
+    return tuple(may_enroll(sequence, situation, lifecycle, now, reason=reason) for _, _, sequence, reason in asked)
 
 
 def may_enroll(
@@ -102,10 +104,10 @@ def stage_entered(params: Data, event: Event, situation: Situation, lifecycle: L
 
     `role` and `stage` may name one or several; without them every stage counts.
     """
+    if event.kind not in ("stage_entered", "created"):
+        return None
     stage = lifecycle.stage(situation.contact.stage)
     if event.kind == "stage_entered" and event.data.get("stage", stage.name) != stage.name:
-        return None
-    if event.kind not in ("stage_entered", "created"):
         return None
     if not (_among(stage.role.value, params.get("role")) and _among(stage.name, params.get("stage"))):
         return None
@@ -137,14 +139,15 @@ def _among(value: object, asked: object) -> bool:
     return value in asked if isinstance(asked, list | tuple | set | frozenset) else value == asked
 
 
-def _reasons(
+def _reason(
     sequence: Sequence, heard: Collection[Event], situation: Situation, lifecycle: Lifecycle, now: datetime
-) -> Iterator[str]:
+) -> str | None:
     for wanted in sequence.triggers:
         match = TRIGGERS[wanted.kind].match
         for happened in heard:
             if (reason := match(wanted.params, happened, situation, lifecycle, now)) is not None:
-                yield reason
+                return reason
+    return None
 
 
 def _runs(sequence: Sequence, situation: Situation) -> list[Enrollment]:
