@@ -296,7 +296,7 @@ def _asked_once(field: str, parts: Sequence[Condition], *, stop: bool) -> Test:
 
     def ask(situation: Situation, lifecycle: Lifecycle, now: datetime) -> bool:
         value = read(situation, lifecycle)
-        for holds in comparisons:  # noqa: SIM110 - a generator costs more than the comparisons
+        for holds in comparisons:
             if holds(value) is stop:
                 return stop
         return not stop
