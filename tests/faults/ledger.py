@@ -45,7 +45,7 @@ class Ledger:
         else:
             options = {"host": "127.0.0.1", "port": self.smtp, "security": "none", "connections": 1}
             inner = smtp(options, folder=Path(), secrets={})
-        return Hurried(inner, batch, seconds)
+        return Hurried(inner, batch, seconds, self)
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Hurried:
     inner: Provider
     batch: int
     seconds: float
+    ledger: Ledger | None = None
     real: bool = True
     name: str = "ledger"
 
