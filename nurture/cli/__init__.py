@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 import nurture
 from nurture.cli import (
     approvals,
+    bench,
     contacts,
     db,
     demo,
@@ -29,6 +30,7 @@ from nurture.cli import (
     score,
     serve,
     suppressions,
+    tasks,
     timeline,
     why,
 )
@@ -68,11 +70,13 @@ app.add_typer(reps.app, name="reps")
 app.add_typer(events.app, name="events")
 app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(approvals.app, name="approvals")
+app.add_typer(tasks.app, name="tasks")
 app.add_typer(messages.app, name="messages")
 app.command("why")(why.why)
 app.command("score")(score.score)
 app.add_typer(reports.app, name="report")
 app.add_typer(db.app, name="db")
+app.add_typer(bench.app, name="bench")
 app.command("run")(run.run)
 app.command("serve")(serve.serve)
 app.command("pause")(pause.pause)
