@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, select
 
-from nurture.core.words import MessageState, Voice
+from nurture.core.words import MessageState, TaskState, Voice
 from nurture.db import tables
 
 _MESSAGE = tables.Message.__table__
@@ -88,3 +88,21 @@ def _messages() -> Select[Any]:
         _SENDER.c.rep_id,
         _REP.c.email.label("rep"),
     ).select_from(joined)
+
+
+def tasks(connection: Connection, rep_id: int | None) -> Sequence[Row[Any]]:
+    """Return the open tasks of a rep (None: of all), the most urgent first, each with its contact's address."""
+    task, address = tables.Task.__table__, tables.Address.__table__
+    query = (
+        select(
+            *(task.c[name] for name in ("id", "kind", "title", "note", "due_at", "created_at")),
+            address.c.email,
+            _REP.c.email.label("rep"),
+        )
+        .join_from(task, _REP, _REP.c.id == task.c.rep_id, isouter=True)
+        .outerjoin(address, and_(address.c.contact_id == task.c.contact_id, address.c.is_primary))
+        .where(task.c.state == TaskState.OPEN)
+    )
+    if rep_id is not None:
+        query = query.where(task.c.rep_id == rep_id)
+    return connection.execute(query.order_by(task.c.due_at.is_(None), task.c.due_at, task.c.id)).fetchall()
