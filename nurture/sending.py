@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from nurture import answering, composing, deciding, live, settling
+from nurture import answering, composing, deciding, failpoints, live, settling
 from nurture.composing import Links
 from nurture.core.decide import decide
 from nurture.core.decision import Cancel, Decision, Hold, Send, Skip
@@ -117,6 +117,7 @@ def send_due(
     ready, answers = _compose(postroom, claimed, now)
     with database.write() as connection:
         ended = answering.carry_out(connection, postroom.owner, claimed.program, answers, now)
+    failpoints.reach(failpoints.CLAIMED)
     counts: Counter[str] = Counter()
     for group in _groups(ready, postroom):
         if stopping():
@@ -257,9 +258,12 @@ def _send(
         going = _dispatch(connection, postroom, program, name, group, now)
     if not going:
         return ()
+    failpoints.reach(failpoints.DISPATCHING)
     receipts = _call(postroom.providers[name], going)
+    failpoints.reach(failpoints.ANSWERED)
     with database.write() as connection:
         settling.receipts(connection, receipts, postroom.settle_after, now)
+    failpoints.reach(failpoints.SETTLED)
     return receipts
 
 
