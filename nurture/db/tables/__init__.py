@@ -1,0 +1,48 @@
+"""The SQLAlchemy models. What must never happen is forbidden here, by constraints; hot paths use `Model.__table__`.
+
+A CHECK cannot look into another table, so the voice rules are composite foreign keys: a message has the voice of its
+sender and of its sequence version, and points at an approval of exactly its own content hash.
+"""
+
+from __future__ import annotations
+
+from nurture.db.tables.base import NAMING, Base
+from nurture.db.tables.history import Event, Stage, StageChange, Standing
+from nurture.db.tables.machinery import ImportRun, Inbox, Instance, Lease, SendCount, Timer
+from nurture.db.tables.people import Account, Address, Contact, ExternalId, Rep, Sender
+from nurture.db.tables.programs import Blob, Live, PausedSequence, ProgramVersion, SequenceVersion, Template
+from nurture.db.tables.runs import Approval, Decision, Enrollment, Handoff, Message, Suppression, Task
+
+__all__ = [
+    "NAMING",
+    "Account",
+    "Address",
+    "Approval",
+    "Base",
+    "Blob",
+    "Contact",
+    "Decision",
+    "Enrollment",
+    "Event",
+    "ExternalId",
+    "Handoff",
+    "ImportRun",
+    "Inbox",
+    "Instance",
+    "Lease",
+    "Live",
+    "Message",
+    "PausedSequence",
+    "ProgramVersion",
+    "Rep",
+    "SendCount",
+    "Sender",
+    "SequenceVersion",
+    "Stage",
+    "StageChange",
+    "Standing",
+    "Suppression",
+    "Task",
+    "Template",
+    "Timer",
+]

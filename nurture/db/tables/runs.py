@@ -1,0 +1,216 @@
+"""What runs: enrollments, messages and their approvals, tasks, handoffs, suppressions and decisions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState, HandoffState, MessageState, Scope, TaskState
+from nurture.db.tables.base import Base, key, one_of
+from nurture.db.types import Key
+
+
+class Enrollment(Base):
+    """One run of one sequence for one contact."""
+
+    __tablename__ = "enrollments"
+    id: Mapped[int] = key()
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"), index=True)
+    sequence: Mapped[str]
+    version_id: Mapped[int] = mapped_column(ForeignKey("sequence_versions.id"))
+    run: Mapped[int]
+    state: Mapped[str]
+    step_id: Mapped[str | None]
+    occurrence: Mapped[int] = mapped_column(default=0)
+    entered_at: Mapped[datetime]
+    base_at: Mapped[datetime]
+    waiting_for: Mapped[str | None]
+    paused_until: Mapped[datetime | None]
+    sender_id: Mapped[int | None] = mapped_column(ForeignKey("senders.id"))
+    failures: Mapped[int] = mapped_column(default=0)
+    enroll_reason: Mapped[str]
+    reason: Mapped[str | None]
+    disposition: Mapped[str | None]
+    actor: Mapped[str | None]
+    ended_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime]
+    __table_args__ = (
+        UniqueConstraint("contact_id", "sequence", "run"),
+        CheckConstraint(one_of("state", EnrollmentState), name="state"),
+        Index(
+            "uq_enrollments_live",
+            "contact_id",
+            "sequence",
+            unique=True,
+            sqlite_where=text(one_of("state", LIVE_ENROLLMENTS)),
+            postgresql_where=text(one_of("state", LIVE_ENROLLMENTS)),
+        ),
+    )
+
+
+class Approval(Base):
+    """A rep's word for exactly this content. Rows are never changed."""
+
+    __tablename__ = "approvals"
+    id: Mapped[int] = key()
+    message_id: Mapped[int] = mapped_column(
+        ForeignKey("messages.id", use_alter=True, name="fk_approvals_message_id"), index=True
+    )
+    content_hash: Mapped[str]
+    rep_id: Mapped[int] = mapped_column(ForeignKey("reps.id"))
+    actor: Mapped[str]
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    approved_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("id", "content_hash"),)
+
+
+class Message(Base):
+    """One mail to one contact, from plan to end. `origin_key` makes it unique; see `docs/life-of-a-message.md`.
+
+    Personal mail keeps its full content. Marketing mail keeps the template's hash, the variables and the hash of what
+    was sent. `lease` columns live in `timers`; `owner` names the process that claimed it.
+    """
+
+    __tablename__ = "messages"
+    id: Mapped[int] = key()
+    origin_key: Mapped[str] = mapped_column(unique=True)
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"))
+    enrollment_id: Mapped[int | None] = mapped_column(ForeignKey("enrollments.id"), index=True)
+    version_id: Mapped[int | None] = mapped_column(Key)
+    step_id: Mapped[str | None]
+    voice: Mapped[str]
+    sender_id: Mapped[int] = mapped_column(Key)
+    template: Mapped[str]
+    template_hash: Mapped[str]
+    program_hash: Mapped[str]
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    due_at: Mapped[datetime]
+    not_after: Mapped[datetime | None]
+    to_address: Mapped[str]
+    to_hash: Mapped[str]
+    message_id_header: Mapped[str] = mapped_column(unique=True)
+    in_reply_to: Mapped[str | None]
+    thread_references: Mapped[str | None]
+    subject: Mapped[str | None]
+    text_body: Mapped[str | None]
+    html_body: Mapped[str | None]
+    variables: Mapped[dict[str, Any] | None]
+    content_hash: Mapped[str | None]
+    edited: Mapped[bool] = mapped_column(default=False)
+    approval_id: Mapped[int | None] = mapped_column(Key)
+    void_reason: Mapped[str | None]
+    owner: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    date_header: Mapped[datetime | None]
+    dispatching_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]
+    provider: Mapped[str | None]
+    provider_id: Mapped[str | None] = mapped_column(index=True)
+    wire_id: Mapped[str | None] = mapped_column(index=True)
+    wire_hash: Mapped[str | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    __table_args__ = (
+        ForeignKeyConstraint(["sender_id", "voice"], ["senders.id", "senders.voice"]),
+        ForeignKeyConstraint(["version_id", "voice"], ["sequence_versions.id", "sequence_versions.voice"]),
+        ForeignKeyConstraint(["approval_id", "content_hash"], ["approvals.id", "approvals.content_hash"]),
+        CheckConstraint(one_of("state", MessageState), name="state"),
+        CheckConstraint(
+            "voice <> 'personal' OR state IN ('planned', 'awaiting_approval', 'cancelled') OR approval_id IS NOT NULL",
+            name="personal_needs_approval",
+        ),
+        CheckConstraint("approval_id IS NULL OR content_hash IS NOT NULL", name="approval_binds_content"),
+        Index("ix_messages_contact_id_due_at", "contact_id", "due_at"),
+        Index("ix_messages_state", "state", "due_at"),
+    )
+
+
+class Task(Base):
+    """Something that a rep has to do. `origin_key` makes it unique."""
+
+    __tablename__ = "tasks"
+    id: Mapped[int] = key()
+    origin_key: Mapped[str] = mapped_column(unique=True)
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"), index=True)
+    rep_id: Mapped[int | None] = mapped_column(ForeignKey("reps.id"), index=True)
+    enrollment_id: Mapped[int | None] = mapped_column(ForeignKey("enrollments.id"))
+    step_id: Mapped[str | None]
+    kind: Mapped[str]
+    title: Mapped[str]
+    note: Mapped[str | None]
+    due_at: Mapped[datetime | None]
+    state: Mapped[str]
+    outcome: Mapped[str | None]
+    created_at: Mapped[datetime]
+    done_at: Mapped[datetime | None]
+    __table_args__ = (CheckConstraint(one_of("state", TaskState), name="state"),)
+
+
+class Handoff(Base):
+    """A contact handed from marketing to sales, with the packet that says why."""
+
+    __tablename__ = "handoffs"
+    id: Mapped[int] = key()
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"), index=True)
+    rep_id: Mapped[int | None] = mapped_column(ForeignKey("reps.id"), index=True)
+    state: Mapped[str]
+    reason: Mapped[str]
+    packet: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    opened_at: Mapped[datetime]
+    due_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    __table_args__ = (
+        CheckConstraint(one_of("state", HandoffState), name="state"),
+        Index(
+            "uq_handoffs_open",
+            "contact_id",
+            unique=True,
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
+    )
+
+
+class Suppression(Base):
+    """An address that must not be written to, by keyed hash. The plain address stands beside it until erasure."""
+
+    __tablename__ = "suppressions"
+    id: Mapped[int] = key()
+    address_hash: Mapped[str]
+    address: Mapped[str | None]
+    scope: Mapped[str]
+    reason: Mapped[str]
+    source: Mapped[str]
+    actor: Mapped[str]
+    created_at: Mapped[datetime]
+    __table_args__ = (
+        UniqueConstraint("address_hash", "scope"),
+        CheckConstraint(one_of("scope", Scope), name="scope"),
+    )
+
+
+class Decision(Base):
+    """Why a message went, waited or did not go: one row per answer, counted while it stays the same."""
+
+    __tablename__ = "decisions"
+    id: Mapped[int] = key()
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"))
+    enrollment_id: Mapped[int | None] = mapped_column(Key)
+    message_id: Mapped[int | None] = mapped_column(Key, index=True)
+    step_id: Mapped[str | None]
+    outcome: Mapped[str]
+    reason: Mapped[str]
+    until: Mapped[datetime | None]
+    checks: Mapped[list[str]]
+    rule: Mapped[str | None]
+    program_hash: Mapped[str]
+    code_version: Mapped[str]
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    count: Mapped[int] = mapped_column(default=1)
+    __table_args__ = (Index("ix_decisions_contact_id_last_at", "contact_id", "last_at"),)
