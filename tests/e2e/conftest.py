@@ -146,9 +146,9 @@ class Company:
 
 
 @pytest.fixture
-def company(empty_url: str, tmp_path: Path) -> Company:
+def company(database_url: str, tmp_path: Path) -> Company:
     """A working folder that `nurture init` made; nothing is applied yet."""
-    made = Company(tmp_path / "company", empty_url)
+    made = Company(tmp_path / "company", database_url)
     made("init", made.folder)
-    made.change("nurture.toml", ("sqlite:///nurture.db", empty_url))
+    made.change("nurture.toml", ("sqlite:///nurture.db", database_url))
     return made

@@ -47,7 +47,7 @@ def leads(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def school(tmp_path: Path, empty_url: str) -> Company:
+def school(tmp_path: Path, database_url: str) -> Company:
     """A company with the leads' own fields, whose program lives in a rehearsal that begins on a Monday."""
     folder = tmp_path / "company"
     made = Company(folder, f"sqlite:///{folder / 'nurture.db'}")
@@ -55,8 +55,8 @@ def school(tmp_path: Path, empty_url: str) -> Company:
     own = (DATA / "education-leads.fields.yaml").read_text("utf-8").split("fields:\n")[1]
     made.file("fields.yaml", (folder / "fields.yaml").read_text("utf-8").rstrip("\n") + "\n" + own)
     made("apply")
-    made("rehearse", "--to", empty_url, "--at", MONDAY)
-    made.url = empty_url
+    made("rehearse", "--to", database_url, "--at", MONDAY)
+    made.url = database_url
     return made
 
 
