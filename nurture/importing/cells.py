@@ -27,22 +27,16 @@ class Cells:
 
     def reader(self, expression: Expression) -> Read:
         """Return what `expression` says about a row."""
-        join = self._joined(expression.parts)
-        if not expression.values and expression.otherwise is None:
-            return join
-        table = {word.strip().casefold(): value for word, value in expression.values.items()}
-        otherwise = expression.otherwise
+        join, translate = self._joined(expression.parts), _translation(expression)
+        return join if translate is None else lambda cells: translate(join(cells))
 
-        def look_up(cells: Sequence[str]) -> Value:
-            joined = join(cells)
-            if joined is None:
-                return table.get("")
-            word = str(joined).casefold()
-            if word in table:
-                return table[word]
-            return joined if otherwise is None else otherwise
-
-        return look_up
+    def one(self, expression: Expression) -> tuple[int, Callable[[str], Value]] | None:
+        """Return the place of the only cell that `expression` reads, and what it says of that; None if it is more."""
+        if len(expression.parts) != 1 or not isinstance(part := expression.parts[0], Column):
+            return None
+        meaning, translate = self._meaning, _translation(expression)
+        place = self.place(part.name) or 0
+        return place, meaning if translate is None else lambda cell: translate(meaning(cell))
 
     def test(self, given: Given) -> Callable[[Sequence[str]], bool]:
         """Return whether a row meets `given`."""
@@ -68,16 +62,33 @@ class Cells:
     def _part(self, part: str | Column) -> Read:
         if isinstance(part, str):
             return lambda cells: part
-        place, blank = self.place(part.name) or 0, self._blank
+        place, meaning = self.place(part.name) or 0, self._meaning
+        return lambda cells: meaning(cells[place])
 
-        def cell(cells: Sequence[str]) -> Value:
-            value = cells[place].strip()
-            if value.casefold() in blank:
-                return None
-            # Spreadsheets mark text that is no formula with an apostrophe, and so do the tables that we write.
-            return value[1:] if value[0] == "'" and value[1:2] in _FORMULA else value
+    def _meaning(self, cell: str) -> str | None:
+        value = cell.strip()
+        if not value or value.casefold() in self._blank:
+            return None
+        # Spreadsheets mark text that is no formula with an apostrophe, and so do the tables that we write.
+        return value[1:] if value[0] == "'" and value[1:2] in _FORMULA else value
 
-        return cell
+
+def _translation(expression: Expression) -> Callable[[Value], Value] | None:
+    """Return what replaces whole results by others, None when nothing does."""
+    if not expression.values and expression.otherwise is None:
+        return None
+    table = {word.strip().casefold(): value for word, value in expression.values.items()}
+    otherwise = expression.otherwise
+
+    def look_up(joined: Value) -> Value:
+        if joined is None:
+            return table.get("")
+        word = str(joined).casefold()
+        if word in table:
+            return table[word]
+        return joined if otherwise is None else otherwise
+
+    return look_up
 
 
 _FORMULA = ("=", "+", "-", "@")

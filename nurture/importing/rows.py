@@ -49,14 +49,29 @@ Put = Callable[[Row, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """The bound mapping."""
+    """The bound mapping. `columns` says what `puts` do, as far as cells become fields one by one (the fast way)."""
 
     puts: tuple[tuple[str, Read, Put], ...]
     suppressed_when: tuple[tuple[Callable[[Sequence[str]], bool], tuple[Scope, str]], ...]
     events: tuple[_BoundEvent, ...]
+    columns: _Columns
 
     def read(self, line: int, cells: Sequence[str], now: datetime) -> Row:
         """Return the row; raise ValueError with the reason that makes it unusable."""
+        try:
+            row = self.columns.read(line, cells)
+        except ValueError:
+            row = self.read_plainly(line, cells)  # which says what is wrong with which field
+        if row.email_key is None and row.external_id is None:
+            raise ValueError("has neither an address nor an id")
+        if self.suppressed_when:
+            row.suppressions = tuple(wish for holds, wish in self.suppressed_when if holds(cells))
+        if self.events:
+            row.events = tuple(event.tell(cells, now) for event in self.events if event.holds(cells))
+        return row
+
+    def read_plainly(self, line: int, cells: Sequence[str]) -> Row:
+        """Return the fields of a row, filled one after the other."""
         row = Row(line)
         for name, get, put in self.puts:
             value = get(cells)
@@ -66,10 +81,6 @@ class Reader:
                 put(row, value if isinstance(value, str) else str(value))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
-        if row.email_key is None and row.external_id is None:
-            raise ValueError("has neither an address nor an id")
-        row.suppressions = tuple(wish for holds, wish in self.suppressed_when if holds(cells))
-        row.events = tuple(event.tell(cells, now) for event in self.events if event.holds(cells))
         return row
 
 
@@ -87,7 +98,73 @@ def bind(mapping: Mapping, columns: Sequence[str], program: Program, table: Path
         tuple((t.field, cells.reader(t.expression), _put(t.field, program, mapping.dates)) for t in mapping.targets),
         tuple((cells.test(wish.given), (wish.scope, wish.reason)) for wish in mapping.suppressed_when),
         tuple(_BoundEvent.of(event, cells, mapping.dates, zone) for event in mapping.events),
+        _Columns.of(mapping, cells, program),
     )
+
+
+class _Meanings(dict[str, Value]):
+    """What the cells of a column say, as values of its field: countries and titles come again and again."""
+
+    _MOST = 4096
+    _LONGEST = 100
+
+    def __init__(self, said: Callable[[str], Value], convert: values.Convert) -> None:
+        super().__init__()
+        self._said, self._convert = said, convert
+
+    def __missing__(self, cell: str) -> Value:
+        said = self._said(cell)
+        value = None if said is None else self._convert(said if isinstance(said, str) else str(said))
+        if len(cell) <= self._LONGEST:
+            if len(self) >= self._MOST:
+                self.clear()
+            self[cell] = value
+        return value
+
+
+Fill = tuple[str, int, _Meanings]
+"""A field, the place of its cell, and what that says (None: nothing)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Cells that become fields one by one; `rest` is what takes more than one cell, or is more than a field."""
+
+    contact: tuple[Fill, ...]
+    fields: tuple[Fill, ...]
+    account: tuple[Fill, ...]
+    account_fields: tuple[Fill, ...]
+    rest: tuple[tuple[Read, Put], ...]
+
+    @classmethod
+    def of(cls, mapping: Mapping, cells: Cells, program: Program) -> _Columns:
+        parts: dict[str, list[Fill]] = {"contact": [], "fields": [], "account": [], "account_fields": []}
+        rest = []
+        for target in mapping.targets:
+            one = None if target.field in _SPECIAL else cells.one(target.expression)
+            if one is None:
+                rest.append((cells.reader(target.expression), _put(target.field, program, mapping.dates)))
+                continue
+            part, name, convert = _home(target.field, program, mapping.dates)
+            place, said = one
+            parts[part].append((name, place, _Meanings(said, convert)))
+        return cls(**{part: tuple(fills) for part, fills in parts.items()}, rest=tuple(rest))
+
+    def read(self, line: int, cells: Sequence[str]) -> Row:
+        row = Row(
+            line,
+            contact={name: value for name, place, said in self.contact if (value := said[cells[place]]) is not None},
+            fields={name: value for name, place, said in self.fields if (value := said[cells[place]]) is not None},
+            account={name: value for name, place, said in self.account if (value := said[cells[place]]) is not None},
+            account_fields={
+                name: value for name, place, said in self.account_fields if (value := said[cells[place]]) is not None
+            },
+        )
+        for get, put in self.rest:
+            value = get(cells)
+            if value is not None:
+                put(row, value if isinstance(value, str) else str(value))
+        return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +212,18 @@ def _always(cells: Sequence[str]) -> bool:
 
 
 def _put(name: str, program: Program, dates: str | None) -> Put:
+    return _SPECIAL.get(name) or _into(*_home(name, program, dates))
+
+
+def _home(name: str, program: Program, dates: str | None) -> tuple[str, str, values.Convert]:
+    """Return the part of a row where a field is, its name there, and what reads cells into it."""
     if name.startswith("fields."):
-        return _into("fields", name[7:], values.custom(program.fields[name[7:]], dates))
+        return "fields", name[7:], values.custom(program.fields[name[7:]], dates)
     if name.startswith("account.fields."):
-        return _into("account_fields", name[15:], values.custom(program.fields[name[15:]], dates))
+        return "account_fields", name[15:], values.custom(program.fields[name[15:]], dates)
     if name.startswith("account."):
-        return _into("account", name[8:], _ACCOUNT.get(name[8:], values.text))
-    return _SPECIAL.get(name) or _into("contact", name, _CONTACT.get(name, values.text))
+        return "account", name[8:], _ACCOUNT.get(name[8:], values.text)
+    return "contact", name, _CONTACT.get(name, values.text)
 
 
 def _into(part: str, name: str, convert: values.Convert) -> Put:

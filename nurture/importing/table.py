@@ -23,7 +23,7 @@ LONGEST_CELL = 16 * 1024 * 1024
 _SAMPLE_LINES = 60
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RawRow:
     """One row: the line it begins on (from 1), its cells, and why it cannot be used (None: it can)."""
 
@@ -112,17 +112,19 @@ def _why(error: str, further: int) -> str:
 
 def _checked(row: RawRow, width: int) -> RawRow:
     cells = row.cells
-    if row.fault is None and len(cells) > width and not any(cells[width:]):
-        row = RawRow(row.line, cells[:width])
-    elif row.fault is None and len(cells) != width:
-        row = RawRow(row.line, cells, f"has {len(cells)} cells where the header has {width}")
+    if row.fault is None and len(cells) != width:
+        if len(cells) > width and not any(cells[width:]):
+            row = RawRow(row.line, cells[:width])
+        else:
+            row = RawRow(row.line, cells, f"has {len(cells)} cells where the header has {width}")
     if row.fault is None and not _encodable(row.cells):
         return RawRow(row.line, row.cells, "has bytes that are not in the file's encoding")
     return row
 
 
 def _encodable(cells: list[str]) -> bool:
-    return not any("\udc80" <= character <= "\udcff" for cell in cells if not cell.isascii() for character in cell)
+    text = "".join(cells)
+    return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)
 
 
 def _sample(path: Path, encoding: str) -> list[str]:

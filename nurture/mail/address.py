@@ -18,7 +18,7 @@ MAX_ADDRESS = 254
 MAX_LOCAL = 64
 
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL = r"[a-z0-9](?:-?[a-z0-9])*"  # two hyphens in a row may be an A-label: that is the slow path's business
+_LABEL = r"[a-z0-9]+(?:-[a-z0-9]+)*"  # two hyphens in a row may be an A-label: that is the slow path's business
 _PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@((?:{_LABEL}\.)+([a-z]{{2,63}}))", re.ASCII)
 _SPECIAL_TOP = frozenset({"arpa", "invalid", "local", "localhost", "onion", "test"})
 
