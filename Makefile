@@ -40,6 +40,9 @@ ifneq ($(SKIP_TESTS),1)
 	@$(MAKE) --no-print-directory test
 endif
 
+bench: $(READY) ## Measure how fast mail is sent, beside the raw ceiling; ARGS="--rounds 1 --pg no" makes it short
+	@$(BIN)/python -m bench $(ARGS)
+
 lock: $(READY) ## Write requirements.lock anew from pyproject.toml; ARGS=--upgrade takes the newest
 	@$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --all-extras --generate-hashes \
 		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml $(ARGS)

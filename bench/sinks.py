@@ -117,12 +117,11 @@ def _python(kind: str, counts: Path) -> Iterator[int]:
 
 
 def _serve(kind: str, counts: str, pipe: object) -> None:
-    asyncio.run(_main(kind, counts, pipe))
-
-
-async def _main(kind: str, counts: str, pipe: object) -> None:
     with open(counts, "r+b") as file:
-        tally = _Tally(mmap.mmap(file.fileno(), 4096))
+        asyncio.run(_main(kind, _Tally(mmap.mmap(file.fileno(), 4096)), pipe))
+
+
+async def _main(kind: str, tally: _Tally, pipe: object) -> None:
     talk = {"smtp": _smtp, "http": _http}[kind]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

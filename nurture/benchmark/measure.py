@@ -13,7 +13,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from nurture.benchmark.stock import RING
+from nurture.benchmark.stock import PUBLIC_URL, RING
 from nurture.composing import Links
 from nurture.db.session import Database
 from nurture.errors import UsageError
@@ -23,7 +23,7 @@ from nurture.providers.base import Outcome, Provider, Receipt
 from nurture.scheduler import Done, new_owner, run_once
 from nurture.sending import Postroom
 
-LINKS = Links("https://news.acme.example", RING)
+LINKS = Links(PUBLIC_URL, RING)
 SCHEMES = {"smtp": ("smtp",), "postmark": ("http", "https"), "none": ("",)}
 
 

@@ -21,6 +21,9 @@ FOLDER = Path(__file__).with_name("program")
 RING = KeyRing((("bench", bytes(32)),))
 """A key for made-up contacts: it protects nobody."""
 
+PUBLIC_URL = "https://news.acme.example"
+"""Where links lead: nowhere. That the unsubscribe pages answer there is taken for granted."""
+
 PAGE = 1_000
 
 BLANK = {
@@ -52,6 +55,7 @@ def fill(url: str, contacts: int, now: datetime, *, blank: bool = False) -> None
                 raise Refused(f"{where} has contacts: a benchmark needs a database of its own, name an empty one")
             instance.create(connection, "benchmark", RING, now)
             live.apply(connection, load(blank=blank), "bench", now)
+            instance.record_unsubscribe_test(connection, PUBLIC_URL, now)
             program = live.current(connection)
         for start in range(0, contacts, PAGE):
             _add(database, program, range(start, min(start + PAGE, contacts)), now)
