@@ -14,13 +14,14 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection, Row, select
 
 from nurture import live
-from nurture.core.decision import Check, Due
+from nurture.core.decision import Due
 from nurture.core.events import INBOUND
+from nurture.core.gates.approval import VOIDING
 from nurture.core.model import ContactId, Enrollment, MessageBrief, Sender, Situation
 from nurture.core.program import Program
 from nurture.core.sequence import Sequence as Sequenced
 from nurture.core.words import MessageState, Voice
-from nurture.db import enrollments, instance, quotas, senders, situations, tables
+from nurture.db import contacts, enrollments, instance, quotas, senders, situations, tables
 from nurture.db.bulk import in_page
 
 TESTED_WITHIN = timedelta(days=7)
@@ -43,12 +44,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """One due message with all that its decision needs, and (once decided) what its gates found."""
+    """One due message with all that its decision needs."""
 
     row: Row[Any]
     due: Due
     real: bool
-    checks: tuple[Check, ...] = ()
 
     @property
     def rule(self) -> str | None:
@@ -88,7 +88,7 @@ def load(
     page = _Page(
         program,
         policy,
-        situations.load(connection, {row.contact_id for row in rows}, program.lifecycle.memory, now, kinds=INBOUND),
+        _situations(connection, program, rows, runs, now),
         senders.by_ids(connection, {row.sender_id for row in rows}),
         runs,
         live.versions(connection, {run.version_id for run in runs.values()}),
@@ -106,6 +106,36 @@ def budget(connection: Connection, policy: Policy, now: datetime) -> int | None:
     if policy.launch_cap is None:
         return None
     return max(0, policy.launch_cap - quotas.used(connection, now.date()))
+
+
+def _situations(
+    connection: Connection, program: Program, rows: Sequence[Row[Any]], runs: Mapping[Any, Enrollment], now: datetime
+) -> dict[ContactId, Situation]:
+    """Load what gates read, and no more: the contact, what forbids writing, the messages' own runs, what came in.
+
+    What came in counts since the first of the page's runs and messages began, or since somebody was suppressed.
+    """
+    keys = {ContactId(row.contact_id) for row in rows}
+    wishes = situations.suppressions_of(connection, keys)
+    began = [*(run.entered_at for run in runs.values()), *(row.created_at for row in rows)]
+    began += [wish.at for found in wishes.values() for wish in found]
+    remembered = now - program.lifecycle.memory
+    events = situations.events_of(connection, keys, max(remembered, min(began)), INBOUND | VOIDING)
+    # Only personal mail to somebody who left marketing asks whether its run has begun.
+    sent = situations.messages_of(connection, keys, remembered) if any(wishes.values()) else {}
+    own: dict[ContactId, tuple[Enrollment, ...]] = {}
+    for run in runs.values():
+        own[run.contact_id] = (*own.get(run.contact_id, ()), run)
+    return {
+        key: Situation(
+            contact,
+            events=events[key],
+            suppressions=wishes[key],
+            enrollments=own.get(key, ()),
+            messages=sent.get(key, ()),
+        )
+        for key, contact in contacts.read(connection, keys).items()
+    }
 
 
 def _approvals(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, Row[Any]]:

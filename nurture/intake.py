@@ -6,7 +6,7 @@ Journeys 1, 4 and 5. Locks the contacts, adds the events (duplicates fall out), 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -40,21 +40,39 @@ class Recorded:
     voided: int = 0
 
 
-def record(connection: Connection, program: Program, events: Sequence[Event], now: datetime) -> Recorded:
+def record(
+    connection: Connection,
+    program: Program,
+    events: Sequence[Event],
+    now: datetime,
+    *,
+    locked: Collection[int] | None = None,
+    known: Mapping[ContactId, Situation] | None = None,
+) -> Recorded:
     """Record a page of events in the caller's transaction and carry out what follows.
 
     An `updated` event carries `data.set` (fields to write, before anything is decided) and may carry `data.stage` (a
     move that a step asks for) with `data.actor` and `data.reason`. Every event names its contact; events about
-    accounts alone are kept and lead to nothing by themselves.
+    accounts alone are kept and lead to nothing by themselves. `locked` are the contacts of the events that are still
+    there, if the caller has locked them. `known` are the situations, still without events, of contacts that this
+    transaction has made: they are neither locked nor loaded.
     """
     if not events:
         return Recorded()
-    known = set(situations.lock(connection, {event.contact_id for event in events if event.contact_id is not None}))
-    mine = [event for event in events if event.contact_id is None or event.contact_id in known]
+    made = known or {}
+    concerned = {event.contact_id for event in events if event.contact_id is not None} - made.keys()
+    there = set(situations.lock(connection, concerned) if locked is None else locked) | made.keys()
+    mine = [event for event in events if event.contact_id is None or event.contact_id in there]
     fresh = event_rows.add(connection, mine, now)
     by_contact = _concerned(fresh, program)
-    _write_updates(connection, by_contact, program, now)
-    loaded = situations.load(connection, by_contact.keys(), program.lifecycle.memory, now)
+    changed = _write_updates(connection, by_contact, program, now)
+    since = now - program.lifecycle.memory
+    ready = {
+        contact_id: _after(made[contact_id], fresh_events, since)
+        for contact_id, fresh_events in by_contact.items()
+        if contact_id in made and contact_id not in changed
+    }
+    loaded = situations.load(connection, by_contact.keys() - ready.keys(), program.lifecycle.memory, now) | ready
     written = _react(connection, program, by_contact, loaded, now)
     return Recorded(
         added=len(fresh),
@@ -96,8 +114,8 @@ def _named(program: Program) -> frozenset[str]:
 
 def _write_updates(
     connection: Connection, by_contact: Mapping[ContactId, tuple[Event, ...]], program: Program, now: datetime
-) -> None:
-    """Write the fields that `updated` events set, before anybody decides on them."""
+) -> Collection[ContactId]:
+    """Write the fields that `updated` events set, before anybody decides on them; return whose they are."""
     wanted = {
         contact_id: tuple(UpdateContact(_mapping(event.data["set"])) for event in fresh if "set" in event.data)
         for contact_id, fresh in by_contact.items()
@@ -107,6 +125,18 @@ def _write_updates(
         loaded = situations.load(connection, wanted.keys(), timedelta(0), now)
         page = [Reaction(contact_id, changes, None, None) for contact_id, changes in wanted.items()]
         effects.write(connection, page, loaded, program, now)
+    return wanted.keys()
+
+
+def _after(situation: Situation, fresh: Sequence[Event], since: datetime) -> Situation:
+    """Return the situation of a new contact after the first events, of which those before `since` are not remembered."""
+    events = sorted((event for event in fresh if event.at >= since), key=lambda event: (event.at, event.id or 0))
+    return Situation(
+        situation.contact,
+        tuple(events),
+        stage_changes=situation.stage_changes,
+        suppressions=situation.suppressions,
+    )
 
 
 def _mapping(value: object) -> Mapping[str, object]:

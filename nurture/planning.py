@@ -173,8 +173,9 @@ def _look_soon(plan: Plan, known: set[str], now: datetime) -> Plan:
 
 
 def _with_sender(plan: Plan, row: Mapping[str, Any]) -> Plan:
-    run = replace(plan.enrollment, sender_id=SenderId(row["sender_id"]))
-    return replace(plan, enrollment=replace(run, state=EnrollmentState.HELD) if _personal(row) else run)
+    state = EnrollmentState.HELD if _personal(row) else plan.enrollment.state
+    run = replace(plan.enrollment, sender_id=SenderId(row["sender_id"]), state=state)
+    return Plan(run, plan.due_at, plan.actions, plan.trail)
 
 
 def _personal(row: Mapping[str, Any]) -> bool:

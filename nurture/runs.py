@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from sqlalchemy import Connection
 
 from nurture import intake, live, planning
 from nurture.core.effects import MoveStage, OpenTaskFor, Plan, Reaction, RecordEvent, UpdateContact
-from nurture.core.model import ContactId, Enrollment, EnrollmentId, Event, Situation, VersionId
+from nurture.core.model import Contact, ContactId, Enrollment, EnrollmentId, Event, Situation, VersionId
 from nurture.core.program import Program
-from nurture.core.schedule import after_message
+from nurture.core.schedule import after_message, rest
 from nurture.core.sequence import Sequence as Sequenced
 from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState, TimerKind
 from nurture.db import effects, enrollments, tasks, timers
+
+NOBODY: Mapping[ContactId, Contact] = MappingProxyType({})
 
 WATCHDOG = timedelta(days=14)
 """When a run that waits for a message or a task is looked at again, should nothing wake it before."""
@@ -41,17 +44,28 @@ def carry_out(
 
 
 def after_messages(
-    connection: Connection, program: Program, results: Mapping[EnrollmentId, tuple[str, datetime]], now: datetime
+    connection: Connection,
+    program: Program,
+    results: Mapping[EnrollmentId, tuple[str, datetime]],
+    now: datetime,
+    *,
+    known: Mapping[ContactId, Contact] = NOBODY,
 ) -> None:
-    """Let runs go on after their message ended: (`sent`, `skipped`, `refused`, `rejected`, `expired` …, when)."""
+    """Let runs go on after their message ended: (`sent`, `skipped`, `refused`, `rejected`, `expired` …, when).
+
+    The runs of `known` contacts sleep through their next delay at once; the others are due now, and the tick says so.
+    """
     found = enrollments.by_ids(connection, list(results))
     open_runs = [run for run in found.values() if run.state in LIVE_ENROLLMENTS]
     versions = live.versions(connection, {run.version_id for run in open_runs})
     plans = []
     for run in open_runs:
         sequence, (result, at) = versions[run.version_id], results[run.id]
-        if (step := sequence.step(run.step_id or "")) is not None:
-            plans.append(after_message(sequence, run, step, result, at, now))
+        if (step := sequence.step(run.step_id or "")) is None:
+            continue
+        plan = after_message(sequence, run, step, result, at, now)
+        contact = known.get(run.contact_id)
+        plans.append(rest(plan, sequence, contact, program.lifecycle, program.company, now) if contact else plan)
     carry_out(connection, program, plans, versions, {}, now)
 
 

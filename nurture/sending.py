@@ -99,6 +99,7 @@ class _Ready:
     """A message that may go: what was decided, the mail, and what is kept of it."""
 
     pending: Pending
+    answer: Send
     mail: Outgoing
     variables: Mapping[str, Any]
 
@@ -115,8 +116,7 @@ def send_due(
         return Sent(due=due)
     settled = settling.by_evidence(database, postroom.providers, claimed.silent, now)
     ready, answers = _compose(postroom, claimed, now)
-    with database.write() as connection:
-        ended = answering.carry_out(connection, postroom.owner, claimed.program, answers, now)
+    ended = _carry_out(database, postroom, claimed.program, answers, now) if answers else 0
     failpoints.reach(failpoints.CLAIMED)
     counts: Counter[str] = Counter()
     for group in _groups(ready, postroom):
@@ -133,6 +133,17 @@ def send_due(
         retrying=counts[Outcome.NOT_SENT] + counts[Outcome.SENDER_REFUSED],
         ambiguous=counts[Outcome.AMBIGUOUS] + len(claimed.silent) - settled,
     )
+
+
+def _carry_out(
+    database: Database,
+    postroom: Postroom,
+    program: Program,
+    answers: Sequence[tuple[Pending, Hold | Skip | Cancel]],
+    now: datetime,
+) -> int:
+    with database.write() as connection:
+        return answering.carry_out(connection, postroom.owner, program, answers, now)
 
 
 # --- claim and decide -------------------------------------------------------------------------------------------------
@@ -216,14 +227,14 @@ def _compose(
             answers.append((pending, answer))
             continue
         try:
-            ready.append(_written(postroom, claimed, replace(pending, checks=answer.checks), now))
+            ready.append(_written(postroom, claimed, pending, answer, now))
         except Exception as error:  # noqa: BLE001 - second of three: one mail never stops the others
             reason = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
             answers.append((pending, Hold(reason, now + TEMPLATE_RETRY, answer.checks)))
     return ready, answers
 
 
-def _written(postroom: Postroom, claimed: _Claimed, pending: Pending, now: datetime) -> _Ready:
+def _written(postroom: Postroom, claimed: _Claimed, pending: Pending, answer: Send, now: datetime) -> _Ready:
     row, due = pending.row, pending.due
     if due.message.voice is Voice.MARKETING:
         artifact = claimed.artifacts[row.template_hash]
@@ -232,7 +243,7 @@ def _written(postroom: Postroom, claimed: _Claimed, pending: Pending, now: datet
         said = composing.kept(row)
     sequence = due.sequence.name if due.sequence else None
     mail = composing.outgoing(row, said, due.sender, due.situation.contact, sequence, now)
-    return _Ready(pending, composing.redirected(mail, postroom.redirect_all_to), said.values)
+    return _Ready(pending, answer, composing.redirected(mail, postroom.redirect_all_to), said.values)
 
 
 # --- dispatch and settle ----------------------------------------------------------------------------------------------
@@ -262,7 +273,8 @@ def _send(
     receipts = _call(postroom.providers[name], going)
     failpoints.reach(failpoints.ANSWERED)
     with database.write() as connection:
-        settling.receipts(connection, receipts, postroom.settle_after, now)
+        known = {contact.id: contact for message in going for contact in [message.pending.due.situation.contact]}
+        settling.receipts(connection, receipts, postroom.settle_after, now, known=known)
     failpoints.reach(failpoints.SETTLED)
     return receipts
 
@@ -288,7 +300,7 @@ def _dispatch(
     messages.save(connection, [_kept(message) for message in going], now)
     if postroom.providers[provider].real:
         quotas.count(connection, now.date(), Counter(message.pending.row.sender_id for message in going))
-    decided = [answering.decided(message.pending, Send(message.pending.checks)) for message in going]
+    decided = [answering.decided(message.pending, message.answer) for message in going]
     decisions.record(connection, decided, program.hash, now)
     return going
 

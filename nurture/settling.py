@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from sqlalchemy import Connection, Row
 
 from nurture import intake, live, runs
-from nurture.core.model import ContactId, EnrollmentId, Event, MessageId, SenderId
+from nurture.core.model import Contact, ContactId, EnrollmentId, Event, MessageId, SenderId
 from nurture.core.words import MessageState, TimerKind, Voice
 from nurture.db import messages, senders, situations, timers
 from nurture.db.session import Database
@@ -46,10 +46,20 @@ class Verdict(StrEnum):
     NOT_SENT = "not_sent"
 
 
-def receipts(connection: Connection, found: Sequence[Receipt], settle_after: timedelta, now: datetime) -> None:
-    """Write what a provider said about a group, and let the runs go on, in one transaction of the caller's."""
+def receipts(
+    connection: Connection,
+    found: Sequence[Receipt],
+    settle_after: timedelta,
+    now: datetime,
+    *,
+    known: Mapping[ContactId, Contact] = runs.NOBODY,
+) -> None:
+    """Write what a provider said about a group, and let the runs go on, in one transaction of the caller's.
+
+    The runs of `known` contacts sleep through their next delay at once.
+    """
     by_id = {receipt.id: receipt for receipt in found}
-    rows = _locked(connection, by_id)
+    people, rows = _locked(connection, by_id)
     changes = [_change(row, by_id[row.id], now) for row in rows]
     messages.save(connection, changes, now)
     _wait_or_end(connection, rows, by_id, settle_after, now)
@@ -61,7 +71,8 @@ def receipts(connection: Connection, found: Sequence[Receipt], settle_after: tim
         for row in rows
         if by_id[row.id].outcome in (Outcome.ACCEPTED, Outcome.REFUSED)
     }
-    _go_on(connection, rows, ended, {key: receipt.detail for key, receipt in by_id.items()}, now)
+    details = {key: receipt.detail for key, receipt in by_id.items()}
+    _go_on(connection, rows, ended, details, now, locked=people, known=known)
 
 
 def silent(connection: Connection, rows: Sequence[Row[Any]], settle_after: timedelta, now: datetime) -> None:
@@ -98,7 +109,8 @@ def by_evidence(database: Database, providers: Mapping[str, Provider], ids: Coll
 
 def settle(connection: Connection, ids: Collection[int], verdict: Verdict, by: str, now: datetime) -> int:
     """Settle ambiguous messages as sent or not sent; return how many. The run goes on, or the message is sent again."""
-    rows = [row for row in _locked(connection, ids) if row.state == MessageState.AMBIGUOUS]
+    people, found = _locked(connection, ids)
+    rows = [row for row in found if row.state == MessageState.AMBIGUOUS]
     sent = verdict is Verdict.SENT
     changes = [
         {
@@ -113,7 +125,7 @@ def settle(connection: Connection, ids: Collection[int], verdict: Verdict, by: s
     messages.save(connection, changes, now)
     if sent:
         timers.clear(connection, TimerKind.MESSAGE, [row.id for row in rows])
-        _go_on(connection, rows, dict.fromkeys((row.id for row in rows), "sent"), {}, now)
+        _go_on(connection, rows, dict.fromkeys((row.id for row in rows), "sent"), {}, now, locked=people)
     else:
         timers.set_timers(connection, [(TimerKind.MESSAGE, row.id, now) for row in rows])
     return len(rows)
@@ -129,11 +141,10 @@ def settle_one(connection: Connection, message_id: int, verdict: Verdict, by: st
     settle(connection, [message_id], verdict, by, now)
 
 
-def _locked(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
-    """Return those messages that are in flight, with their contacts locked first, as everywhere."""
-    rows = messages.by_ids(connection, ids)
-    situations.lock(connection, {row.contact_id for row in rows})
-    return [row for row in messages.by_ids(connection, ids) if row.state in IN_FLIGHT]
+def _locked(connection: Connection, ids: Collection[int]) -> tuple[set[int], list[Row[Any]]]:
+    """Return those messages that are in flight, and their contacts, locked before the messages are read."""
+    people = set(situations.lock(connection, messages.contacts_of(connection, ids)))
+    return people, [row for row in messages.briefly(connection, ids) if row.state in IN_FLIGHT]
 
 
 _STATES = {
@@ -196,6 +207,9 @@ def _go_on(
     ended: Mapping[int, str],
     details: Mapping[int, str],
     now: datetime,
+    *,
+    locked: Collection[int],
+    known: Mapping[ContactId, Contact] = runs.NOBODY,
 ) -> None:
     """Tell the one door what was sent or refused, and let the runs that waited go on."""
     over = [row for row in rows if row.id in ended]
@@ -203,8 +217,9 @@ def _go_on(
         return
     program = live.current(connection)
     results = {EnrollmentId(row.enrollment_id): (ended[row.id], now) for row in over if row.enrollment_id is not None}
-    runs.after_messages(connection, program, results, now)
-    intake.record(connection, program, [_event(row, ended[row.id], details.get(row.id, ""), now) for row in over], now)
+    runs.after_messages(connection, program, results, now, known=known)
+    events = [_event(row, ended[row.id], details.get(row.id, ""), now) for row in over]
+    intake.record(connection, program, events, now, locked=locked)
 
 
 def _event(row: Row[Any], kind: str, detail: str, now: datetime) -> Event:

@@ -11,10 +11,11 @@ from datetime import datetime
 from typing import assert_never
 
 from nurture.core.answers import WATCHDOG, Advance, Finish, Sleep
+from nurture.core.delays import reached_at
 from nurture.core.effects import Action, Plan, PlanMessage
 from nurture.core.exits import exits as exits
 from nurture.core.lifecycle import Lifecycle
-from nurture.core.model import Company, Enrollment, Situation
+from nurture.core.model import Company, Contact, Enrollment, Situation
 from nurture.core.sequence import Sequence, Step
 from nurture.core.steps import STEPS
 from nurture.core.words import LIVE_ENROLLMENTS, SENT_MESSAGES, EnrollmentState, MessageState
@@ -53,7 +54,8 @@ def schedule(
         return Plan(enrollment, enrollment.paused_until or now + WATCHDOG)
     if enrollment.waiting_for == "message":
         return _look_after_message(sequence, _unpaused(enrollment), situation, now)
-    run = replace(_unpaused(enrollment), step_id=enrollment.step_id or sequence.first)
+    run = _unpaused(enrollment)
+    run = run if run.step_id else replace(run, step_id=sequence.first)
     return _walk(sequence, run, situation, lifecycle, company, now)
 
 
@@ -95,6 +97,35 @@ def after_task(sequence: Sequence, enrollment: Enrollment, step: Step, at: datet
     if enrollment.step_id != step.id or enrollment.waiting_for != "task":
         return Plan(enrollment, _next_look(enrollment, now))
     return _go_on(enrollment, step, "its task was done", at, now)
+
+
+def rest(
+    plan: Plan, sequence: Sequence, contact: Contact, lifecycle: Lifecycle, company: Company, now: datetime
+) -> Plan:
+    """Let a run that goes on now sleep through the delay of its next step at once; every other plan stays as it is.
+
+    What a tick would find out, without the tick: until its delay is over, a step reads the contact and nothing more.
+    """
+    run = plan.enrollment
+    step = sequence.step(run.step_id or "")
+    if step is None or step.kind not in STEPS or run.state is not EnrollmentState.ACTIVE or plan.actions:
+        return plan
+    situation = Situation(contact)
+    if now >= reached_at(step, run, situation, company):
+        return plan
+    answer = STEPS[step.kind](step, sequence, run, situation, lifecycle, company, now)
+    if not isinstance(answer, Sleep) or answer.waiting_for != "time" or answer.actions:
+        return plan
+    return _asleep(run, answer, plan.trail)
+
+
+def reads_more(sequence: Sequence, run: Enrollment) -> bool:
+    """Say whether going on with a run may read more of its situation than the contact."""
+    return run.waiting_for in ("message", "task") or any(step.kind not in _READ_THE_CONTACT for step in sequence.steps)
+
+
+_READ_THE_CONTACT = frozenset({"email", "wait", "update", "exit"})
+"""Kinds of steps that read nothing of a situation but the contact. A new kind need not be here: it costs time only."""
 
 
 def next_send(
@@ -211,7 +242,8 @@ def _unpaused(run: Enrollment) -> Enrollment:
     if run.waiting_for == "message":
         held = run.state is EnrollmentState.HELD
         return run if held else replace(run, state=EnrollmentState.WAITING, paused_until=None)
-    return replace(run, state=EnrollmentState.ACTIVE, paused_until=None)
+    active = run.state is EnrollmentState.ACTIVE and run.paused_until is None
+    return run if active else replace(run, state=EnrollmentState.ACTIVE, paused_until=None)
 
 
 def _look_after_message(sequence: Sequence, run: Enrollment, situation: Situation, now: datetime) -> Plan:

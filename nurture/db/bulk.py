@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, cast
 
 import orjson
@@ -243,11 +245,9 @@ def _page_on_sqlite(table: Table, columns: tuple[str, ...]) -> list[sa.ColumnEle
 def _document(connection: Connection, table: Table, columns: tuple[str, ...], rows: Rows) -> str:
     """Return the page as JSON: objects for PostgreSQL, arrays for SQLite."""
     dialect = connection.dialect
-    encoders = {name: encoder for name in columns if (encoder := _json_encoder(table, name, dialect))}
-    page: list[Any] = []
-    for row in rows:
-        values = {**row, **{name: encode(row[name]) for name, encode in encoders.items() if row[name] is not None}}
-        page.append(values if dialect.name == "postgresql" else [values[name] for name in columns])
+    page = _encoded(columns, rows, [_json_encoder(table, name, dialect) for name in columns])
+    if dialect.name == "postgresql":
+        return orjson.dumps([dict(zip(columns, values, strict=True)) for values in page]).decode()
     return orjson.dumps(page).decode()
 
 
@@ -276,10 +276,31 @@ def _names(columns: Sequence[str]) -> str:
 
 
 def _tuples(connection: Connection, table: Table, columns: tuple[str, ...], rows: Rows) -> list[tuple[Any, ...]]:
-    encoders = [_processor(table, name, connection.dialect) for name in columns]
-    plan = list(zip(columns, encoders, strict=True))
-    _columns(rows)
-    return [tuple(row[name] if encode is None else encode(row[name]) for name, encode in plan) for row in rows]
+    return _encoded(columns, rows, [_processor(table, name, connection.dialect) for name in columns])
+
+
+def _encoded(columns: tuple[str, ...], rows: Rows, encoders: Sequence[Encoder | None]) -> list[tuple[Any, ...]]:
+    """Return the page as tuples, encoded a column at a time: row by row took three times as long."""
+    pick = itemgetter(*columns) if len(columns) > 1 else _only(columns[0])
+    try:
+        page: list[Any] = list(zip(*map(pick, rows), strict=True))
+    except KeyError:
+        raise _unequal(rows) from None
+    for place, encode in enumerate(encoders):
+        if encode is not None:
+            page[place] = [None if value is None else encode(value) for value in page[place]]
+        elif isinstance(page[place][0], StrEnum):
+            page[place] = list(map(_plain, page[place]))
+    return list(zip(*page, strict=True))
+
+
+def _only(column: str) -> Encoder:
+    return lambda row: (row[column],)
+
+
+def _plain(value: Any) -> Any:
+    """Return a word of an enumeration as the text that it is: the driver takes long to find that out."""
+    return value.value if isinstance(value, StrEnum) else value
 
 
 def _processor(table: Table, name: str, dialect: Dialect) -> Encoder | None:
@@ -305,11 +326,16 @@ def _default(column: sa.Column[Any]) -> Any:
 
 
 def _columns(rows: Rows) -> tuple[str, ...]:
+    """Return the keys of the first row. The others have as many; that they have the same, encoding finds out."""
+    if len(set(map(len, rows))) > 1:
+        raise _unequal(rows)
+    return tuple(rows[0])
+
+
+def _unequal(rows: Rows) -> ValueError:
     first = rows[0].keys()
-    for row in rows:
-        if row.keys() != first:
-            raise ValueError(f"rows of one page need the same keys: {sorted(first)}, not {sorted(row.keys())}")
-    return tuple(first)
+    other = next(row for row in rows if row.keys() != first)
+    return ValueError(f"rows of one page need the same keys: {sorted(first)}, not {sorted(other.keys())}")
 
 
 def _run(connection: Connection, statement: Any, document: str, returns: bool) -> list[Row[Any]]:

@@ -79,10 +79,7 @@ def _row(decided: Decided, program_hash: str, now: datetime) -> dict[str, object
         "outcome": decided.outcome,
         "reason": decided.reason,
         "until": decided.until,
-        "checks": [
-            {"gate": check.gate, "passed": check.passed, "reason": check.reason, "inputs": dict(check.inputs)}
-            for check in decided.checks
-        ],
+        "checks": decided.checks,  # the database's JSON writer knows dataclasses
         "rule": decided.rule,
         "program_hash": program_hash,
         "code_version": __version__,

@@ -49,14 +49,62 @@ def by_ids(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
     return list(connection.execute(select(TABLE).where(in_page(M.id, ids)).order_by(M.id)).fetchall())
 
 
+def contacts_of(connection: Connection, ids: Collection[int]) -> set[int]:
+    """Return the contacts to whom those messages go: who is locked before anything is read that could change."""
+    return set(connection.scalars(select(M.contact_id).where(in_page(M.id, ids))))
+
+
+_BRIEFLY: tuple[ColumnElement[Any], ...] = (
+    M.id,
+    M.contact_id,
+    M.enrollment_id,
+    M.step_id,
+    M.voice,
+    M.sender_id,
+    M.template,
+    M.state,
+    M.subject,
+    M.attempts,
+    M.dispatching_at,
+)
+
+
+def briefly(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
+    """Return what settling reads of messages, by key: no bodies."""
+    return list(connection.execute(select(*_BRIEFLY).where(in_page(M.id, ids)).order_by(M.id)).all())
+
+
+_SENDING: tuple[ColumnElement[Any], ...] = (
+    *_BRIEFLY,
+    M.origin_key,
+    M.template_hash,
+    M.due_at,
+    M.sent_at,
+    M.not_after,
+    M.to_address,
+    M.to_hash,
+    M.message_id_header,
+    M.in_reply_to,
+    M.thread_references,
+    M.approval_id,
+    M.date_header,
+    M.provider,
+    M.created_at,
+    M.text_body,
+    M.html_body,
+    M.variables,
+    M.content_hash,
+)
+
+
 def take(connection: Connection, ids: Collection[int], owner: str, now: datetime) -> list[Row[Any]]:
     """Take claimed timers' messages: lock those that nobody else is changing, mark them claimed, return their rows.
 
     Rows in any state come back, so that the caller sees what is `dispatching` past its lease or `ambiguous`.
     """
     rows = connection.execute(
-        select(TABLE).where(in_page(M.id, ids)).order_by(M.id).with_for_update(skip_locked=True)
-    ).fetchall()
+        select(*_SENDING).where(in_page(M.id, ids)).order_by(M.id).with_for_update(skip_locked=True)
+    ).all()
     mine = [row.id for row in rows if row.state in (*CLAIMABLE, MessageState.CLAIMED)]
     if mine:
         connection.execute(

@@ -1,4 +1,4 @@
-"""Situations of a page of contacts, loaded with a constant number of queries (eight), whatever the page's size."""
+"""Situations of a page of contacts, loaded with a constant number of queries, whatever the page's size."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, or_, select
 
 from nurture.core.model import (
-    Account,
-    AccountId,
-    Contact,
     ContactId,
     EnrollmentId,
     Event,
@@ -20,20 +17,16 @@ from nurture.core.model import (
     MessageBrief,
     MessageId,
     OpenTask,
-    Rep,
-    RepId,
     Situation,
     StageChange,
     Standing,
     Suppressed,
 )
 from nurture.core.words import SENT_MESSAGES, MessageState, Scope, TaskState, Voice
-from nurture.db import enrollments, tables
+from nurture.db import contacts, enrollments, tables
 from nurture.db.bulk import in_page
 
 C = tables.Contact.__table__.c
-A = tables.Account.__table__.c
-R = tables.Rep.__table__.c
 ADDRESS = tables.Address.__table__.c
 S = tables.Standing.__table__.c
 E = tables.Event.__table__.c
@@ -72,123 +65,80 @@ def load(
     if not contact_ids:
         return {}
     since = now - memory
-    events = _grouped(connection, _events(contact_ids, since, kinds), _event)
+    events = events_of(connection, contact_ids, since, kinds)
     changes = _grouped(connection, _changes(contact_ids), _change)
-    wishes = _grouped(connection, _suppressions(contact_ids), _suppressed)
+    wishes = suppressions_of(connection, contact_ids)
     runs = enrollments.of_contacts(connection, contact_ids)
-    messages = _grouped(connection, _messages(contact_ids, since), _message)
+    messages = messages_of(connection, contact_ids, since)
     tasks = _grouped(connection, _tasks(contact_ids), _task)
+    beside = {row[0]: row for row in connection.execute(_beside(contact_ids)).all()}
     return {
-        ContactId(row.id): Situation(
-            contact=_contact(row),
-            events=events[row.id],
-            standing=_standing(row),
-            stage_changes=changes[row.id],
-            suppressions=wishes[row.id],
-            enrollments=tuple(runs.get(ContactId(row.id), ())),
-            messages=messages[row.id],
-            tasks=tasks[row.id],
-            open_handoff=row.handoff_id is not None,
+        key: Situation(
+            contact=contact,
+            events=events[key],
+            standing=_standing(beside[key]),
+            stage_changes=changes[key],
+            suppressions=wishes[key],
+            enrollments=tuple(runs.get(key, ())),
+            messages=messages[key],
+            tasks=tasks[key],
+            open_handoff=beside[key].handoff_id is not None,
         )
-        for row in connection.execute(_contacts(contact_ids))
+        for key, contact in contacts.read(connection, contact_ids).items()
     }
+
+
+def persons(connection: Connection, contact_ids: Collection[int]) -> dict[ContactId, Situation]:
+    """Return situations that say nothing but who the contacts are, with account and owner."""
+    if not contact_ids:
+        return {}
+    return {key: Situation(contact) for key, contact in contacts.read(connection, contact_ids).items()}
+
+
+def events_of(
+    connection: Connection, contact_ids: Collection[int], since: datetime, kinds: Collection[str] | None = None
+) -> Mapping[int, tuple[Event, ...]]:
+    """Return the events (of `kinds`, or all) of each contact since a moment, oldest first."""
+    return _grouped(connection, _events(contact_ids, since, kinds), _event)
+
+
+def messages_of(
+    connection: Connection, contact_ids: Collection[int], since: datetime
+) -> Mapping[int, tuple[MessageBrief, ...]]:
+    """Return the messages of each contact that are not over, and those sent since a moment, by due time."""
+    return _grouped(connection, _messages(contact_ids, since), _message)
+
+
+def suppressions_of(connection: Connection, contact_ids: Collection[int]) -> Mapping[int, tuple[Suppressed, ...]]:
+    """Return what forbids writing to each contact's addresses."""
+    return _grouped(connection, _suppressions(contact_ids), _suppressed)
 
 
 def _grouped(connection: Connection, query: Select[Any], make: Any) -> Mapping[int, tuple[Any, ...]]:
     found: dict[int, list[Any]] = defaultdict(list)
-    for row in connection.execute(query):
+    for row in connection.execute(query).all():
         found[row.contact_id].append(make(row))
     return defaultdict(tuple, {key: tuple(values) for key, values in found.items()})
 
 
-def _contacts(ids: Collection[int]) -> Select[Any]:
-    contact, account, rep = tables.Contact.__table__, tables.Account.__table__, tables.Rep.__table__
-    columns = [
-        *contact.c,
-        ADDRESS.email,
-        ADDRESS.address_hash,
-        H.id.label("handoff_id"),
-        *(column.label(f"account__{column.name}") for column in account.c),
-        *(column.label(f"rep__{column.name}") for column in rep.c),
-        *(column.label(f"standing__{column.name}") for column in tables.Standing.__table__.c),
-    ]
-    joined = (
-        contact.outerjoin(tables.Address.__table__, and_(ADDRESS.contact_id == C.id, ADDRESS.is_primary))
-        .outerjoin(account, A.id == C.account_id)
-        .outerjoin(rep, R.id == C.owner_id)
-        .outerjoin(tables.Standing.__table__, S.contact_id == C.id)
-        .outerjoin(tables.Handoff.__table__, and_(H.contact_id == C.id, H.state == "open"))
+def _beside(ids: Collection[int]) -> Select[Any]:
+    """Return what stands beside contacts: at most one standing and one open handoff each."""
+    joined = tables.Contact.__table__.outerjoin(tables.Standing.__table__, S.contact_id == C.id).outerjoin(
+        tables.Handoff.__table__, and_(H.contact_id == C.id, H.state == "open")
     )
-    return select(*columns).select_from(joined).where(in_page(C.id, ids)).order_by(C.id)
-
-
-def _contact(row: Row[Any]) -> Contact:
-    return Contact(
-        id=ContactId(row.id),
-        stage=row.stage,
-        stage_since=row.stage_since,
-        email=row.email,
-        first_name=row.first_name,
-        last_name=row.last_name,
-        title=row.title,
-        buying_role=row.buying_role,
-        time_zone=row.time_zone,
-        locale=row.locale,
-        country=row.country,
-        source=row.source,
-        account=_account(row) if row.account_id is not None else None,
-        owner=_rep(row) if row.owner_id is not None else None,
-        fields=row.fields or {},
-        created_at=row.created_at,
-        address_hash=row.address_hash,
-    )
-
-
-def _account(row: Row[Any]) -> Account:
-    return Account(
-        id=AccountId(row.account__id),
-        name=row.account__name,
-        domain=row.account__domain,
-        industry=row.account__industry,
-        employees=row.account__employees,
-        revenue=row.account__revenue,
-        country=row.account__country,
-        time_zone=row.account__time_zone,
-        technologies=tuple(row.account__technologies or ()),
-        owner_id=row.account__owner_id,
-        fields=row.account__fields or {},
-    )
-
-
-def _rep(row: Row[Any]) -> Rep:
-    return Rep(
-        id=RepId(row.rep__id),
-        name=row.rep__name,
-        email=row.rep__email,
-        title=row.rep__title,
-        signature=row.rep__signature,
-        time_zone=row.rep__time_zone,
-        calendar_link=row.rep__calendar_link,
-        daily_capacity=row.rep__daily_capacity,
-        active=row.rep__active,
-    )
+    columns = (C.id, H.id.label("handoff_id"), *tables.Standing.__table__.c)
+    return select(*columns).select_from(joined).where(in_page(C.id, ids))
 
 
 def _standing(row: Row[Any]) -> Standing | None:
-    if row.standing__contact_id is None:
+    if row.contact_id is None:
         return None
-    return Standing(
-        row.standing__fit_points,
-        row.standing__grade,
-        row.standing__engagement,
-        row.standing__as_of,
-        row.standing__level,
-        row.standing__model_hash,
-    )
+    return Standing(row.fit_points, row.grade, row.engagement, row.as_of, row.level, row.model_hash)
 
 
 def _events(ids: Collection[int], since: datetime, kinds: Collection[str] | None) -> Select[Any]:
-    query = select(tables.Event.__table__).where(in_page(E.contact_id, ids), E.at >= since).order_by(E.at, E.id)
+    columns = (column for column in tables.Event.__table__.c if column.name != "recorded_at")
+    query = select(*columns).where(in_page(E.contact_id, ids), E.at >= since).order_by(E.at, E.id)
     return query if kinds is None else query.where(E.kind.in_(sorted(kinds)))
 
 

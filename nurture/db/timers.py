@@ -71,6 +71,15 @@ def claim(
     return sorted(claimed, key=lambda timer: (timer.due_at, timer.subject_id))
 
 
+def due(connection: Connection, kind: str, now: datetime, limit: int) -> list[Claimed]:
+    """Return up to `limit` due timers of `kind`, earliest first, that are nobody's, until the transaction ends.
+
+    For work that is done in the same transaction and sets or clears every one of them: nobody else could see a claim.
+    """
+    values = {"the_kind": str(kind), "now": now, "most": limit}
+    return [Claimed(*row) for row in connection.execute(_due(connection.dialect.name), values).all()]
+
+
 def release(connection: Connection, kind: str, ids: Sequence[int], owner: str) -> None:
     """Give claims of `owner` back untried: the attempt does not count."""
     _change_claims(connection, kind, ids, owner, owner=None, lease_until=None, attempts=_timers.c.attempts - 1)
@@ -105,25 +114,35 @@ def _free() -> sa.ColumnElement[bool]:
     return sa.or_(_timers.c.owner.is_(None), _timers.c.lease_until < database_clock())
 
 
-@lru_cache(maxsize=2)
-def _claim(dialect: str) -> Any:
+def _first(columns: Iterable[sa.Column[Any]], dialect: str) -> sa.Select[Any]:
     # No parameter has the name of a column: SQLAlchemy would set that column.
-    key = tuple(_timers.primary_key)
     # The plus keeps SQLite from reading every timer of the kind, due or not, by the index of (kind, subject_id).
     kind = sa.literal_column("+timers.kind") if dialect == "sqlite" else _timers.c.kind
-    due = (
-        sa.select(*key)
+    return (
+        sa.select(*columns)
         .where(kind == sa.bindparam("the_kind"), _timers.c.due_at <= sa.bindparam("now"), _free())
         .order_by(_timers.c.due_at, _timers.c.kind, _timers.c.subject_id)
         .limit(sa.bindparam("most"))
+        .with_for_update(skip_locked=True)
     )
+
+
+@lru_cache(maxsize=2)
+def _due(dialect: str) -> Any:
+    return _first((_timers.c.subject_id, _timers.c.due_at, _timers.c.attempts), dialect)
+
+
+@lru_cache(maxsize=2)
+def _claim(dialect: str) -> Any:
+    key = tuple(_timers.primary_key)
+    due = _first(key, dialect)
     claiming = sa.update(_timers).values(
         owner=sa.bindparam("claimer"),
         lease_until=database_clock(sa.bindparam("seconds", type_=sa.Float())),
         attempts=_timers.c.attempts + 1,
     )
     if dialect == "postgresql":
-        picked = due.with_for_update(skip_locked=True).cte("picked")
+        picked = due.cte("picked")
         claiming = claiming.where(*(column == picked.c[column.name] for column in key))
     else:
         claiming = claiming.where(sa.tuple_(*key).in_(due))

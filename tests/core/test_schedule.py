@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nurture.core.conditions import Compare, Op
 from nurture.core.effects import OpenTaskFor, Plan, PlanMessage, UpdateContact
 from nurture.core.model import Enrollment, MessageBrief, MessageId, OpenTask, Situation
-from nurture.core.schedule import NextSend, after_message, after_task, next_send, schedule
+from nurture.core.schedule import NextSend, after_message, after_task, next_send, reads_more, rest, schedule
 from nurture.core.sequence import Arm, LatePolicy, Sequence, Step, Window
 from nurture.core.spans import parse_span
 from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState, MessageState, Voice
@@ -366,3 +366,56 @@ def _answered(
     last = replace(where.messages[-1], state=ends[result], sent_at=now)
     told = after_message(of, run, step, result, now, now).enrollment
     return told, replace(where, messages=(*where.messages[:-1], last))
+
+
+# --- resting ----------------------------------------------------------------------------------------------------------
+
+BEHIND_A_DELAY: list[Step] = [
+    email("again", delay=after("3 days")),
+    email("again", delay=after("3 days"), draft_ahead=parse_span("5 days")),
+    email("again"),
+    Step("pause", "wait", delay=after("2 business days")),
+    Step("now", "wait"),
+    Step("call", "task", delay=after("1 day"), params={"title": "Call", "wait": True}),
+    Step("fork", "branch", delay=after("1 hour"), arms=(Arm(Compare("fit", Op.EQ, "A"), None),)),
+    Step("fork", "branch", arms=(Arm(Compare("fit", Op.EQ, "A"), None),)),
+    Step("end", "exit", delay=after("1 week")),
+]
+
+
+@pytest.mark.parametrize("voice", [Voice.MARKETING, Voice.PERSONAL])
+@pytest.mark.parametrize("step", BEHIND_A_DELAY, ids=lambda step: f"{step.kind} after {step.delay.span}")
+@pytest.mark.parametrize("state", [WAITING, PAUSED])
+def test_resting_is_what_the_next_tick_would_find_out(step: Step, voice: Voice, state: EnrollmentState) -> None:
+    of = sequence(email("hello", step.id), step, voice=voice, window=Window(opens=time(9), closes=time(10)))
+    run = at("hello", waiting_for="message", state=state)
+    moved = after_message(of, run, of.steps[0], "sent", NOW, NOW)
+    rested = rest(moved, of, contact(), LIFECYCLE, COMPANY, NOW)
+    ticked = plan(of, moved.enrollment)
+    asleep = state is WAITING and step.delay.span is not None and not ticked.actions
+    if asleep:
+        assert (rested.enrollment, rested.due_at, rested.actions) == (ticked.enrollment, ticked.due_at, ())
+        assert rested.due_at is not None
+        assert rested.due_at > NOW
+    else:
+        assert rested == moved
+
+
+def test_a_run_that_is_over_or_goes_on_at_once_does_not_rest() -> None:
+    done = after_message(TWO_MAILS, at("again", waiting_for="message"), TWO_MAILS.steps[1], "sent", NOW, NOW)
+    assert rest(done, TWO_MAILS, contact(), LIFECYCLE, COMPANY, NOW) == done
+    paused = after_message(TWO_MAILS, at("hello", state=PAUSED), TWO_MAILS.steps[0], "sent", NOW, NOW)
+    assert rest(paused, TWO_MAILS, contact(), LIFECYCLE, COMPANY, NOW) == paused
+
+
+@pytest.mark.parametrize("step", BEHIND_A_DELAY, ids=lambda step: f"{step.kind} after {step.delay.span}")
+def test_steps_that_read_the_contact_alone_answer_the_same_without_the_rest(step: Step) -> None:
+    of = sequence(step)
+    run = enrollment(step_id=step.id)
+    assert reads_more(of, run) is (step.kind in ("branch", "task"))
+    assert reads_more(of, replace(run, waiting_for="message"))
+    if reads_more(of, run):
+        return
+    known = situation(messages=(brief(state=MessageState.ACCEPTED),), tasks=(OpenTask(1, "call", NOW),))
+    for now in (NOW, NOW + 30 * DAY):
+        assert plan(of, run, now, known) == plan(of, run, now, Situation(known.contact))
