@@ -94,8 +94,9 @@ def tasks(connection: Connection, rep_id: int | None) -> Sequence[Row[Any]]:
     """Return the open tasks of a rep (None: of all), the most urgent first, each with its contact's address."""
     task, address = tables.Task.__table__, tables.Address.__table__
     columns: list[Any] = [task.c[name] for name in ("id", "kind", "title", "note", "due_at")]
+    columns += [address.c.email, _REP.c.email.label("rep")]
     query = (
-        select(*columns, address.c.email, _REP.c.email.label("rep"))
+        select(*columns)
         .join_from(task, _REP, _REP.c.id == task.c.rep_id, isouter=True)
         .outerjoin(address, and_(address.c.contact_id == task.c.contact_id, address.c.is_primary))
         .where(task.c.state == TaskState.OPEN)
