@@ -13,7 +13,7 @@ from tests.e2e.conftest import Company
 from tests.processes import PATIENCE
 from tests.providers.servers import Postbox, smtp_server
 
-PEOPLE = 300
+PEOPLE = 60
 
 ONE_MAIL = """\
 kind: sequence
@@ -50,7 +50,7 @@ class Silent(Postbox):
 
 
 def test_a_process_killed_while_it_sends_sends_nothing_twice(company: Company) -> None:
-    postbox = Silent(after=20)
+    postbox = Silent(after=5)
     with smtp_server(postbox) as (port, _):
         begin(company, port)
         with company.started("run", "--once") as running:
