@@ -129,7 +129,7 @@ def _write_updates(
 
 
 def _after(situation: Situation, fresh: Sequence[Event], since: datetime) -> Situation:
-    """Return the situation of a new contact after the first events, of which those before `since` are not remembered."""
+    """Return the situation of a new contact after the first events; those before `since` are not remembered."""
     events = sorted((event for event in fresh if event.at >= since), key=lambda event: (event.at, event.id or 0))
     return Situation(
         situation.contact,

@@ -108,10 +108,10 @@ def reps(connection: Connection) -> list[Rep]:
     return [_rep(row) for row in connection.execute(select(_REP).order_by(_REP.c.name, _REP.c.id))]
 
 
-def rep_ids(connection: Connection, emails: Collection[str]) -> dict[str, RepId]:
-    """Return the ids of active reps by their (normalized) addresses."""
-    query = select(_REP.c.email, _REP.c.id).where(in_page(_REP.c.email, emails), _REP.c.active)
-    return {row.email: row.id for row in connection.execute(query)} if emails else {}
+def active_reps(connection: Connection, emails: Collection[str]) -> dict[str, Rep]:
+    """Return active reps by their (normalized) addresses."""
+    query = select(_REP).where(in_page(_REP.c.email, emails), _REP.c.active)
+    return {row.email: _rep(row) for row in connection.execute(query)} if emails else {}
 
 
 def rep_row(connection: Connection, email: str) -> Row[Any] | None:

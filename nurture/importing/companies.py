@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from nurture.core.model import Value
+from nurture.core.model import Account, AccountId, Value
 from nurture.db import people, tables
 from nurture.db.bulk import insert_rows, reserve_ids, update_rows
 from nurture.importing.rows import Row
@@ -40,6 +40,23 @@ class Company:
         self.fields |= row.account_fields
         if name is not None and "name" not in self.values and not (self.old and self.old["name"]):
             self.values |= {"name": name, "name_key": name_key(name)}
+
+    def account(self) -> Account:
+        """Return the account as it is once it is written."""
+        said: Any = {**(self.old or {}), **self.values}.get
+        return Account(
+            AccountId(self.id),
+            said("name"),
+            said("domain"),
+            said("industry"),
+            said("employees"),
+            said("revenue"),
+            said("country"),
+            said("time_zone"),
+            tuple(said("technologies") or ()),
+            said("owner_id"),
+            (self.old["fields"] or {}) | self.fields if self.old else self.fields,
+        )
 
     def changed(self) -> dict[str, Any] | None:
         """Return the row to write, None when there is nothing new."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,14 +12,14 @@ import orjson
 from sqlalchemy import Connection
 
 from nurture import intake
-from nurture.core.model import ContactId, Event, Value
+from nurture.core.model import ContactId, Event
 from nurture.core.program import Program
-from nurture.core.words import Scope
 from nurture.db import people, situations, suppressions, tables
 from nurture.db.bulk import insert_rows, reserve_ids, update_rows
-from nurture.importing.companies import Companies, Company
+from nurture.importing.companies import Companies
+from nurture.importing.newcomers import Origin, Person, situations_of
 from nurture.importing.report import Tally
-from nurture.importing.rows import Row, Told
+from nurture.importing.rows import Row
 from nurture.importing.table import RawRow
 from nurture.mail.keys import KeyRing
 from nurture.people import suppressed
@@ -38,28 +38,28 @@ class Setting:
     file: str
     now: datetime
 
-
-@dataclass(slots=True)
-class _Person:
-    """One contact of the page, with everything that its rows say. `old` is its row in the database."""
-
-    id: ContactId | None = None
-    old: Any = None
-    values: dict[str, Value] = field(default_factory=dict)
-    fields: dict[str, Value] = field(default_factory=dict)
-    owner_id: int | None = None
-    company: Company | None = None
-    known: list[str] = field(default_factory=list)
-    emails: dict[str, str] = field(default_factory=dict)
-    external_ids: list[str] = field(default_factory=list)
-    wishes: list[tuple[str | None, Scope, str]] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
-    rows: int = 0
-    changed: list[str] = field(default_factory=list)
+    @property
+    def origin(self) -> Origin:
+        """Where new contacts come from, as their history tells it."""
+        return Origin(self.source, "imported", f"import: {self.source}")
 
 
 def write_page(connection: Connection, page: Sequence[tuple[RawRow, Row]], setting: Setting, tally: Tally) -> None:
     """Write the rows and what follows from them; count what became of each, and reject those that fit nobody."""
+    new, old, wished = write_people(connection, page, setting, tally)
+    told = [event for person in (*new, *old) for event in _events(person, setting)]
+    told += suppressed(connection, wished, setting.now)
+    known = situations_of(connection, new, setting.program.lifecycle, setting.origin, setting.now)
+    recorded = intake.record(connection, setting.program, told, setting.now, known=known)
+    tally.counts["suppressed"] += len({wish.address for wish in wished})
+    tally.counts["events"] += recorded.added
+    _count(tally, new, old)
+
+
+def write_people(
+    connection: Connection, page: Sequence[tuple[RawRow, Row]], setting: Setting, tally: Tally
+) -> tuple[list[Person], list[Person], list[suppressions.Wish]]:
+    """Write the people of a page, their accounts and addresses; return the new ones, the old ones, and new wishes."""
     people.lock_new(connection)
     cast = _Cast(connection, [row for _, row in page], setting)
     for raw, row in page:
@@ -70,14 +70,7 @@ def write_page(connection: Connection, page: Sequence[tuple[RawRow, Row]], setti
     _insert(connection, new, setting)
     _update(connection, old, setting)
     _add_addresses(connection, [*new, *old], setting)
-    wished = _suppress(connection, [*new, *old], setting)
-    told = [event for person in (*new, *old) for event in _events(person, setting)]
-    recorded = intake.record(
-        connection, setting.program, [*told, *suppressed(connection, wished, setting.now)], setting.now
-    )
-    tally.counts["suppressed"] += len({wish.address for wish in wished})
-    tally.counts["events"] += recorded.added
-    _count(tally, new, old)
+    return new, old, _suppress(connection, [*new, *old], setting)
 
 
 class _Cast:
@@ -92,14 +85,14 @@ class _Cast:
         live = situations.lock(connection, {*by_id.values(), *by_key.values()})
         known = people.address_keys(connection, live)
         self._people = {
-            key: _Person(ContactId(key), old, known=known.get(key, []))
+            key: Person(ContactId(key), old, known=known.get(key, []))
             for key, old in people.contact_rows(connection, live).items()
         }
-        self._gone = _Person()
+        self._gone = Person()
         self._by_id = {name: self._people.get(key, self._gone) for name, key in by_id.items()}
         self._by_key = {name: self._people.get(key, self._gone) for name, key in by_key.items()}
-        self._owners = people.rep_ids(connection, {row.owner for row in rows if row.owner is not None})
-        self._new: list[_Person] = []
+        self._owners = people.active_reps(connection, {row.owner for row in rows if row.owner is not None})
+        self._new: list[Person] = []
         self.companies = Companies(connection, rows)
 
     def add(self, row: Row) -> str | None:
@@ -114,24 +107,24 @@ class _Cast:
             return f"owner: there is no active rep {row.owner}; add them with `nurture reps add`"
         person = by_id or by_key
         if person is None:
-            person = _Person()
+            person = Person()
             self._new.append(person)
         self._take(person, row, by_id is None, by_key is None)
         return None
 
-    def new(self) -> list[_Person]:
+    def new(self) -> list[Person]:
         """Return the people that are not in the database yet."""
         return self._new
 
-    def old(self) -> list[_Person]:
+    def old(self) -> list[Person]:
         """Return the known people that rows were about."""
         return [person for person in self._people.values() if person.rows]
 
-    def _take(self, person: _Person, row: Row, new_id: bool, new_key: bool) -> None:
+    def _take(self, person: Person, row: Row, new_id: bool, new_key: bool) -> None:
         person.rows += 1
         person.values |= row.contact
         person.fields |= row.fields
-        person.owner_id = self._owners[row.owner] if row.owner is not None else person.owner_id
+        person.owner = self._owners[row.owner] if row.owner is not None else person.owner
         person.company = self.companies.of(row) or person.company
         person.told += row.events
         person.wishes += [(row.email_key, scope, reason) for scope, reason in row.suppressions]
@@ -146,34 +139,37 @@ class _Cast:
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
-def _insert(connection: Connection, new: Sequence[_Person], setting: Setting) -> None:
+def _insert(connection: Connection, new: Sequence[Person], setting: Setting) -> None:
     start, now = setting.program.lifecycle.start, setting.now
     for person, key in zip(new, reserve_ids(connection, tables.Contact, len(new)), strict=True):
         person.id = ContactId(key)
     fixed = {"stage": start, "stage_since": now, "created_at": now, "updated_at": now}
-    insert_rows(
-        connection,
-        tables.Contact,
-        [{"id": person.id, **_first(person, setting), "fields": person.fields, **fixed} for person in new],
-    )
-    entered = {"to_stage": start, "at": now, "reason": "imported", "actor": f"import: {setting.source}"}
+    rows = [{"id": person.id, **_first(person, setting.source), **fixed} for person in new]
+    insert_rows(connection, tables.Contact, rows)
+    origin = setting.origin
+    entered = {"to_stage": start, "at": now, "reason": origin.reason, "actor": origin.actor}
     insert_rows(connection, tables.StageChange, [{"contact_id": person.id, **entered} for person in new])
 
 
-def _first(person: _Person, setting: Setting) -> dict[str, Any]:
-    values: dict[str, Any] = {name: person.values.get(name) for name in _COLUMNS}
-    values["source"] = values["source"] or setting.source
-    return values | {"owner_id": person.owner_id, "account_id": person.company.id if person.company else None}
+def _first(person: Person, source: str) -> dict[str, Any]:
+    said = person.values.get
+    return {
+        **{name: said(name) for name in _COLUMNS},
+        "source": said("source") or source,
+        "fields": person.fields,
+        "owner_id": person.owner.id if person.owner else None,
+        "account_id": person.company.id if person.company else None,
+    }
 
 
-def _update(connection: Connection, old: Sequence[_Person], setting: Setting) -> None:
+def _update(connection: Connection, old: Sequence[Person], setting: Setting) -> None:
     rows = []
     for person in old:
         before = {name: getattr(person.old, name) for name in (*_COLUMNS, "owner_id", "account_id")}
         after = before | person.values
         # How a contact came is told once; who owns them and where they work may change.
         after["source"] = before["source"] or after["source"]
-        after["owner_id"] = person.owner_id or before["owner_id"]
+        after["owner_id"] = person.owner.id if person.owner else before["owner_id"]
         after["account_id"] = person.company.id if person.company else before["account_id"]
         own = person.old.fields | person.fields
         person.changed = [name for name in after if after[name] != before[name]]
@@ -183,13 +179,14 @@ def _update(connection: Connection, old: Sequence[_Person], setting: Setting) ->
     update_rows(connection, tables.Contact, "id", rows)
 
 
-def _add_addresses(connection: Connection, cast: Sequence[_Person], setting: Setting) -> None:
+def _add_addresses(connection: Connection, cast: Sequence[Person], setting: Setting) -> None:
     suppressions.renew(connection, setting.ring, [key for person in cast for key in person.emails], setting.now)
     rows = []
     for person in cast:
-        for place, (key, email) in enumerate(person.emails.items()):
+        for key, email in person.emails.items():
             hashed = setting.ring.address_hash(key)
-            primary = not person.known and place == 0
+            primary = not person.known and not person.hashes
+            person.hashes.append(hashed)
             rows.append(
                 {
                     "contact_id": person.id,
@@ -197,9 +194,10 @@ def _add_addresses(connection: Connection, cast: Sequence[_Person], setting: Set
                     "email_key": key,
                     "address_hash": hashed,
                     "is_primary": primary,
+                    "created_at": setting.now,
                 }
             )
-    insert_rows(connection, tables.Address, [{**row, "created_at": setting.now} for row in rows])
+    insert_rows(connection, tables.Address, rows)
     ids = [
         {"contact_id": person.id, "system": setting.system, "external_id": external_id}
         for person in cast
@@ -208,7 +206,7 @@ def _add_addresses(connection: Connection, cast: Sequence[_Person], setting: Set
     insert_rows(connection, tables.ExternalId, ids)
 
 
-def _suppress(connection: Connection, cast: Iterable[_Person], setting: Setting) -> list[suppressions.Wish]:
+def _suppress(connection: Connection, cast: Iterable[Person], setting: Setting) -> list[suppressions.Wish]:
     page: list[suppressions.Wish] = []
     for person in cast:
         for key, scope, reason in person.wishes:
@@ -221,7 +219,7 @@ def _suppress(connection: Connection, cast: Iterable[_Person], setting: Setting)
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
-def _events(person: _Person, setting: Setting) -> Iterable[Event]:
+def _events(person: Person, setting: Setting) -> Iterable[Event]:
     """Yield what the rows tell. Ids come from who and what, so that a second import finds every one of them there."""
     now, key = setting.now, person.id
     origin: dict[str, object] = {"source": setting.source}
@@ -234,14 +232,16 @@ def _events(person: _Person, setting: Setting) -> Iterable[Event]:
         external_id = f"{setting.source}:updated:{key}:{setting.file[:16]}:{change}"
         yield Event("updated", now, "import", external_id, key, data=origin | {"changed": changed})
     if "owner_id" in person.changed:
-        external_id = f"{setting.source}:owner:{key}:{setting.file[:16]}:{person.owner_id}"
-        yield Event("owner_changed", now, "import", external_id, key, data={"owner_id": person.owner_id})
+        external_id = f"{setting.source}:owner:{key}:{setting.file[:16]}:{person.owner and person.owner.id}"
+        yield Event(
+            "owner_changed", now, "import", external_id, key, data={"owner_id": person.owner and person.owner.id}
+        )
     for told in person.told:
         external_id = f"{setting.source}:{told.kind}:{key}:{digest(told.at, told.data)}"
         yield Event(told.kind, told.at or now, "import", external_id, key, data=told.data)
 
 
-def _changed_account(person: _Person) -> tuple[str, ...]:
+def _changed_account(person: Person) -> tuple[str, ...]:
     company = person.company
     return ("account",) if company and company.old is not None and company.changed() else ()
 
@@ -251,7 +251,7 @@ def digest(*values: object) -> str:
     return hashlib.blake2b(orjson.dumps(values, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
 
 
-def _count(tally: Tally, new: Sequence[_Person], old: Sequence[_Person]) -> None:
+def _count(tally: Tally, new: Sequence[Person], old: Sequence[Person]) -> None:
     tally.counts["created"] += len(new)
     for person in (*new, *old):
         tally.counts["repeated"] += person.rows - 1

@@ -15,11 +15,13 @@ import pytest
 
 from nurture.core.mapping import Mapping, Target, parse_expression
 from nurture.core.words import Scope
-from nurture.db import suppressions, tables
+from nurture.db import situations, suppressions, tables
 from nurture.errors import ImportFailed, ProgramError, UsageError
-from nurture.importing.contacts import import_contacts, open_contacts
+from nurture.importing.contacts import import_contacts, open_contacts, understood
 from nurture.importing.events import import_events
-from nurture.importing.report import ImportReport
+from nurture.importing.newcomers import situations_of
+from nurture.importing.page import Setting, write_people
+from nurture.importing.report import ImportReport, Tally
 from nurture.importing.run import PAGE
 from nurture.importing.wishes import export_suppressions, import_suppressions
 from nurture.mail.keys import KeyRing
@@ -403,6 +405,36 @@ def test_events_are_imported_once_with_their_data(world: World, file: Callable[.
 def test_events_without_a_column_for_the_person_are_refused(world: World, file: Callable[..., Path]) -> None:
     with pytest.raises(ImportFailed, match="whom are the events about"):
         import_events(world.database, world.program, file("Kind,At\nclicked,2026-01-01\n"), world.now)
+
+
+# --- what is known of new contacts ------------------------------------------------------------------------------------
+
+NEWCOMERS = """\
+Email,First name,Title,Company,Website,Employees,Country,Owner,Plan,Tech stack
+ann@acme.example,Ann,CFO,Acme,acme.example,1200,Germany,rep@northwind.example,pro,SAP; Jira
+bob@acme.example,Bob,,ACME,,,,,,
+eve@old.example,Eve,Analyst,Old,old.example,,,,free,Excel
+gone@acme.example,Gus,,,,,,,,
+"""
+
+
+def test_what_is_known_of_new_contacts_is_what_would_be_loaded(world: World, file: Callable[..., Path]) -> None:
+    world.rep("rep@northwind.example")
+    run(world, file("Email,Company,Website,Employees\nold@old.example,Old Inc,old.example,70\n", "old.csv"))
+    with world.database.write() as connection:
+        suppress_address(connection, world.program, RING, "gone@acme.example", Scope.ALL, "asked", "test", world.now)
+    opened = open_contacts(file(NEWCOMERS), world.program)
+    setting = Setting(world.program, RING, "fair", "fair", "hash", world.now)
+
+    with world.database.write() as connection:
+        rows, tally = list(opened.table.rows()), Tally()
+        new, _, _ = write_people(connection, understood(opened.reader, rows, tally, world.now), setting, tally)
+        known = situations_of(connection, new, world.program.lifecycle, setting.origin, world.now)
+        loaded = situations.load(connection, known.keys(), world.program.lifecycle.memory, world.now)
+
+    assert not tally.bad
+    assert [known[key].contact.first_name for key in sorted(known)] == ["Ann", "Bob", "Eve", "Gus"]
+    assert known == loaded
 
 
 # --- long files -------------------------------------------------------------------------------------------------------
