@@ -107,7 +107,12 @@ def test_one_refused_recipient_leaves_the_others_alone() -> None:
     assert receipts[3].detail == "the mail: 554 5.7.1 spam"
 
 
-@pytest.mark.parametrize("ehlo", [b"250-me\r\n250 8BITMIME", b"250-me\r\n250-PIPELINING\r\n250 8BITMIME"])
+PLAIN = b"250-me\r\n250 8BITMIME"
+PIPELINED = b"250-me\r\n250-PIPELINING\r\n250 8BITMIME"
+both = pytest.mark.parametrize("ehlo", [PLAIN, PIPELINED], ids=["plain", "pipelined"])
+
+
+@both
 @pytest.mark.parametrize(
     ("where", "reply", "outcome"),
     [
@@ -173,24 +178,72 @@ def test_mail_above_the_servers_size_is_refused() -> None:
     assert "552" in receipt.detail
 
 
-def test_after_421_the_next_mail_takes_a_new_connection() -> None:
-    with line_server({"MAIL": [b"250 ok", b"421 enough", b"250 ok"]}) as (port, heard), smtp(port) as provider:
+@both
+def test_refused_mail_with_the_next_envelope_behind_it_is_refused_alone(ehlo: bytes) -> None:
+    with (
+        line_server({"EHLO": ehlo, ".": [b"250 ok", b"451 later", b"250 ok"]}) as (port, heard),
+        smtp(port) as provider,
+    ):
+        receipts = provider.send(mails(4), seconds=5)
+    accepted, not_sent = Outcome.ACCEPTED, Outcome.NOT_SENT
+    assert [receipt.outcome for receipt in receipts] == [accepted, not_sent, accepted, accepted]
+    assert heard.count("EHLO") == 1
+
+
+@both
+def test_one_connection_carries_all_where_the_server_allows_no_second(ehlo: bytes) -> None:
+    script = {"EHLO": ehlo, "connect": [b"220 hi", b"421 too many connections"]}
+    with line_server(script) as (port, heard), smtp(port, connections=3) as provider:  # type: ignore[arg-type]
+        receipts = provider.send(mails(6), seconds=5)
+    assert {receipt.outcome for receipt in receipts} == {Outcome.ACCEPTED}
+    assert heard.count("EHLO") == 1
+
+
+def test_large_mails_go_through_in_pieces() -> None:
+    large = mails(3, text="a line of no importance\n" * 60_000)
+    box = Postbox()
+    with smtp_server(box, decode_data=False) as (port, _), smtp(port) as provider:
+        receipts = provider.send(large, seconds=20)
+    assert {receipt.outcome for receipt in receipts} == {Outcome.ACCEPTED}
+    assert [mail[2] for mail in box.mails] == [to_bytes(mail) for mail in large]
+
+
+def test_large_mails_go_through_tls_in_pieces() -> None:
+    large = mails(2, text="a line of no importance\n" * 40_000)
+    box = Postbox()
+    with (
+        smtp_server(box, implicit_tls=server_context(), decode_data=False) as (port, _),
+        smtp(port, host="localhost", security="tls", ca_file="localhost.pem") as provider,
+    ):
+        receipts = provider.send(large, seconds=20)
+    assert {receipt.outcome for receipt in receipts} == {Outcome.ACCEPTED}
+    assert [mail[2] for mail in box.mails] == [to_bytes(mail) for mail in large]
+
+
+@both
+def test_after_421_the_next_mail_takes_a_new_connection(ehlo: bytes) -> None:
+    with (
+        line_server({"EHLO": ehlo, "MAIL": [b"250 ok", b"421 enough", b"250 ok"]}) as (port, heard),
+        smtp(port) as provider,
+    ):
         receipts = provider.send(mails(3), seconds=5)
     assert [receipt.outcome for receipt in receipts] == [Outcome.ACCEPTED] * 3
     assert heard.count("EHLO") == 2
     assert heard.count(".") == 3
 
 
-def test_kept_connection_that_died_is_replaced() -> None:
-    with line_server({"RSET": CUT}) as (port, heard), smtp(port) as provider:
+@both
+def test_kept_connection_that_died_is_replaced(ehlo: bytes) -> None:
+    with line_server({"EHLO": ehlo, "RSET": CUT}) as (port, heard), smtp(port) as provider:
         provider.send(mails(), seconds=5)
         (receipt,) = provider.send(mails(), seconds=5)
     assert receipt.outcome is Outcome.ACCEPTED
     assert heard.count("EHLO") == 2
 
 
-def test_ambiguous_mail_is_not_tried_again() -> None:
-    with line_server({".": [b"250 ok", CUT, b"250 ok"]}) as (port, heard), smtp(port) as provider:
+@both
+def test_ambiguous_mail_is_not_tried_again(ehlo: bytes) -> None:
+    with line_server({"EHLO": ehlo, ".": [b"250 ok", CUT, b"250 ok"]}) as (port, heard), smtp(port) as provider:
         receipts = provider.send(mails(3), seconds=5)
     assert [receipt.outcome for receipt in receipts] == [Outcome.ACCEPTED, Outcome.AMBIGUOUS, Outcome.ACCEPTED]
     assert heard.count(".") == 3
@@ -212,9 +265,10 @@ def test_unknown_host_is_a_receipt_and_no_exception(host: str) -> None:
     assert receipt.detail.startswith(f"cannot reach {host[:20]}")
 
 
-def test_mails_after_the_deadline_are_not_sent() -> None:
-    with line_server({".": [b"250 ok", HANG]}) as (port, _), smtp(port) as provider:
-        receipts = provider.send(mails(4), seconds=0.8)
+@both
+def test_mails_after_the_deadline_are_not_sent(ehlo: bytes) -> None:
+    with line_server({"EHLO": ehlo, ".": [b"250 ok", HANG]}) as (port, _), smtp(port) as provider:
+        receipts = provider.send(mails(4), seconds=0.5)
     assert [receipt.outcome for receipt in receipts] == [
         Outcome.ACCEPTED,
         Outcome.AMBIGUOUS,
