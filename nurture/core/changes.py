@@ -16,7 +16,7 @@ from nurture.core.decay import Curve, moment, ticks
 from nurture.core.facts import SCORED
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Situation, Value
-from nurture.core.scoring import fades, fit, leveled, standing_as
+from nurture.core.scoring import fades, fit, restood
 
 Answer = TypeVar("Answer")
 
@@ -39,11 +39,15 @@ def standing_changes_at(situation: Situation, lifecycle: Lifecycle, now: datetim
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What an answer depends on that time alone can change: hundredths of engagement, windows, silences."""
+    """What an answer depends on that time alone can change: hundredths of engagement, windows, silences.
+
+    `kinds` are the kinds of events that the windows are about.
+    """
 
     thresholds: tuple[int, ...] = ()
     windows: tuple[Did, ...] = ()
     silences: tuple[Idle, ...] = ()
+    kinds: frozenset[str] = frozenset()
 
 
 def watched(condition: Condition, lifecycle: Lifecycle) -> Watched:
@@ -74,6 +78,8 @@ class Outlook:
         return self._first(_grade_and_level, self._lifecycle.derived(_of_standing))
 
     def _first(self, answer: Callable[[Situation, datetime], Answer], watched: Watched) -> datetime | None:
+        if not (watched.silences or self._curve) and self._kinds.isdisjoint(watched.kinds):
+            return None  # nothing happened yet that time could change: a page of new contacts
         at = self._next(watched, self._now)
         if at is None:
             return None
@@ -96,8 +102,7 @@ class Outlook:
             else:
                 points, grade = fit(self._situation, lifecycle, at)
             engaged = self._curve.least(ticks(at), ticks(at))
-            stands = leveled(self._situation, lifecycle, points, grade, engaged, at)
-            self._seen[at] = standing_as(self._situation, stands)
+            self._seen[at] = restood(self._situation, lifecycle, points, grade, engaged, at)
         return self._seen[at]
 
     def _next(self, watched: Watched, after: datetime) -> datetime | None:
@@ -150,11 +155,9 @@ def _of_standing(lifecycle: Lifecycle) -> Watched:
 def _watched(parts: Iterable[Compare | Did | Idle], lifecycle: Lifecycle) -> Watched:
     expanded = tuple(_expanded(parts, lifecycle))
     thresholds = {points for part in expanded if isinstance(part, Compare) for points in _thresholds(part)}
-    return Watched(
-        tuple(sorted(thresholds)),
-        tuple(dict.fromkeys(part for part in expanded if isinstance(part, Did) and part.within is not None)),
-        tuple(dict.fromkeys(part for part in expanded if isinstance(part, Idle))),
-    )
+    windows = tuple(dict.fromkeys(part for part in expanded if isinstance(part, Did) and part.within is not None))
+    silences = tuple(dict.fromkeys(part for part in expanded if isinstance(part, Idle)))
+    return Watched(tuple(sorted(thresholds)), windows, silences, frozenset(did.event for did in windows))
 
 
 def _expanded(parts: Iterable[Compare | Did | Idle], lifecycle: Lifecycle) -> Iterator[Compare | Did | Idle]:

@@ -91,12 +91,15 @@ def _may_be_made_at(
 ) -> datetime | None:
     """Return the first moment after `now` at which a move that is not made now could be made."""
     rule, watched = way
-    if rule.when is None or (opens := opens_at(rule, situation)) is None:
+    if rule.when is None:
         return None
     if rule.when.test(situation, lifecycle, now):
-        return opens if opens > now else None
+        opens = opens_at(rule, situation)
+        return opens if opens is not None and opens > now else None
     holds = outlook.changes(rule.when, watched)
-    return None if holds is None else max(holds, opens)
+    if holds is None or (opens := opens_at(rule, situation)) is None:
+        return None
+    return max(holds, opens)
 
 
 Way = tuple[Move, Watched]

@@ -22,7 +22,8 @@ from nurture.core.model import Event, Situation, Standing
 
 def restand(situation: Situation, lifecycle: Lifecycle, now: datetime) -> Situation:
     """Return the situation with the standing that it has at `now`."""
-    return standing_as(situation, standing(situation, lifecycle, now))
+    points, grade = fit(situation, lifecycle, now)
+    return restood(situation, lifecycle, points, grade, engagement(situation, lifecycle, now), now)
 
 
 def standing(situation: Situation, lifecycle: Lifecycle, now: datetime) -> Standing:
@@ -35,14 +36,21 @@ def leveled(
     situation: Situation, lifecycle: Lifecycle, fit_points: int, grade: str, points: int, now: datetime
 ) -> Standing:
     """Return the standing of somebody with this fit and engagement: the first level whose condition holds."""
-    bare = Standing(fit_points, grade, points, as_of=now, model_hash=lifecycle.hash)
-    if not lifecycle.levels:
-        return bare
+    found = restood(situation, lifecycle, fit_points, grade, points, now).standing
+    assert found is not None
+    return found
+
+
+def restood(
+    situation: Situation, lifecycle: Lifecycle, fit_points: int, grade: str, points: int, now: datetime
+) -> Situation:
+    """Return the situation with this fit and engagement, and the level that follows."""
+    bare = Standing(fit_points, grade, points, now, None, lifecycle.hash)
     seen = standing_as(situation, bare)
     for name, when in lifecycle.levels:
         if when.test(seen, lifecycle, now):
-            return replace(bare, level=name)
-    return bare
+            return standing_as(situation, replace(bare, level=name))
+    return seen
 
 
 def standing_as(situation: Situation, standing: Standing | None) -> Situation:

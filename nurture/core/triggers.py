@@ -24,11 +24,15 @@ Matcher = Callable[[Data, Event, Situation, Lifecycle, datetime], str | None]
 
 @dataclass(frozen=True, slots=True)
 class TriggerKind:
-    """A kind of trigger: its key in YAML, what it waits for as a sentence, and the function that looks."""
+    """A kind of trigger: its key in YAML, what it waits for as a sentence, and the function that looks.
+
+    `hears` are the kinds of events that it may match, None for the one that its `kind` names.
+    """
 
     name: str
     sentence: str
     match: Matcher
+    hears: frozenset[str] | None = None
 
 
 TRIGGERS: dict[str, TriggerKind] = {}
@@ -51,8 +55,11 @@ def matching(
     What a human probably did not do (`trust` below a half) asks for nothing.
     """
     heard = [event for event in fresh if event.trust >= PROBABLY_HUMAN]
+    kinds = {event.kind for event in heard}
     asked = []
     for sequence in sequences:
+        if not any(_may_match(wanted, kinds) for wanted in sequence.triggers):
+            continue
         reason = _reason(sequence, heard, situation, lifecycle, now)
         if reason is not None:
             asked.append((-sequence.priority, sequence.name, sequence, reason))
@@ -88,24 +95,26 @@ def _say_value(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple | frozenset) else str(value)
 
 
-def trigger(sentence: str) -> Callable[[Matcher], Matcher]:
-    """Register a function as the kind of trigger of its name."""
+def trigger(sentence: str, hears: Collection[str] | None = None) -> Callable[[Matcher], Matcher]:
+    """Register a function as the kind of trigger of its name, which matches events of the kinds that it `hears`.
+
+    None is the kind that the trigger's own `kind` names.
+    """
 
     def register(match: Matcher) -> Matcher:
-        TRIGGERS[match.__name__] = TriggerKind(match.__name__, sentence, match)
+        kinds = None if hears is None else frozenset(hears)
+        TRIGGERS[match.__name__] = TriggerKind(match.__name__, sentence, match, kinds)
         return match
 
     return register
 
 
-@trigger("the contact enters a stage")
+@trigger("the contact enters a stage", hears=("stage_entered", "created"))
 def stage_entered(params: Data, event: Event, situation: Situation, lifecycle: Lifecycle, now: datetime) -> str | None:
     """Match entering the stage in which the contact still is; becoming known is entering the first one.
 
     `role` and `stage` may name one or several; without them every stage counts.
     """
-    if event.kind not in ("stage_entered", "created"):
-        return None
     stage = lifecycle.stage(situation.contact.stage)
     if event.kind == "stage_entered" and event.data.get("stage", stage.name) != stage.name:
         return None
@@ -117,8 +126,6 @@ def stage_entered(params: Data, event: Event, situation: Situation, lifecycle: L
 @trigger("something happens")
 def event(params: Data, event: Event, situation: Situation, lifecycle: Lifecycle, now: datetime) -> str | None:
     """Match an event of the kind `kind`; `where` is a condition, or what the event's data must say (any of a list)."""
-    if event.kind != params.get("kind"):
-        return None
     where = params.get("where")
     if isinstance(where, All | Any | Compare | Did | Idle | Not) and not evaluate(where, situation, lifecycle, now):
         return None
@@ -127,7 +134,7 @@ def event(params: Data, event: Event, situation: Situation, lifecycle: Lifecycle
     return KINDS[event.kind].label if event.kind in KINDS else event.kind.replace("_", " ")
 
 
-@trigger("somebody enrolls the contact by hand")
+@trigger("somebody enrolls the contact by hand", hears=())
 def manual(params: Data, event: Event, situation: Situation, lifecycle: Lifecycle, now: datetime) -> str | None:
     """Match nothing that happens by itself."""
     return None
@@ -139,12 +146,21 @@ def _among(value: object, asked: object) -> bool:
     return value in asked if isinstance(asked, list | tuple | set | frozenset) else value == asked
 
 
+def _may_match(wanted: Trigger, kinds: Collection[str]) -> bool:
+    hears = TRIGGERS[wanted.kind].hears
+    if hears is None:
+        return wanted.params.get("kind") in kinds
+    return not hears.isdisjoint(kinds)
+
+
 def _reason(
     sequence: Sequence, heard: Collection[Event], situation: Situation, lifecycle: Lifecycle, now: datetime
 ) -> str | None:
     for wanted in sequence.triggers:
         match = TRIGGERS[wanted.kind].match
         for happened in heard:
+            if not _may_match(wanted, {happened.kind}):
+                continue
             if (reason := match(wanted.params, happened, situation, lifecycle, now)) is not None:
                 return reason
     return None
