@@ -258,7 +258,7 @@ def _crlf(body: str) -> bytes:
     """Return UTF-8 with every line end (CRLF, CR or LF) as CRLF. Raises ValueError for half a surrogate pair."""
     if "\r" in body:
         body = body.replace("\r\n", "\n").replace("\r", "\n")
-    return body.replace("\n", "\r\n").encode()
+    return body.encode().replace(b"\n", b"\r\n")
 
 
 def _encode(octets: bytes, eight_bit: bool) -> tuple[str, bytes]:
@@ -291,7 +291,9 @@ def _base64(octets: bytes) -> bytes:
 
 
 def _quoted_printable(octets: bytes) -> bytes:
-    return b"\r\n".join(binascii.b2a_qp(line, istext=False).replace(b"=\n", b"=\r\n") for line in octets.split(b"\r\n"))
+    """Encode all lines in one call, which ends its own line breaks as the first line of the text ends."""
+    encoded = binascii.b2a_qp(octets, istext=True)
+    return encoded if b"\r\n" in octets else encoded.replace(b"=\n", b"=\r\n")
 
 
 def _boundary(message_id: str, text: bytes, html: bytes) -> bytes:
