@@ -47,6 +47,8 @@ ANSWER_WITHIN = Span(1, Unit.BUSINESS_DAYS)
 
 _TOUCHES = 5
 _VOIDING = {"replied": "replied", "owner_changed": "owner changed", "rep_wrote": "rep wrote by hand"}
+_SPOKEN = REPLIES | _VOIDING.keys()
+"""Kinds of events that void approvals, pause runs or ask for an answer."""
 
 _OTHER_VOICE = {Voice.MARKETING: Voice.PERSONAL, Voice.PERSONAL: Voice.MARKETING, Voice.SILENT: None}
 """What may no longer be sent in a stage of a voice; None is every voice."""
@@ -67,20 +69,19 @@ def react(
     seen = _suppressed(situation, suppressing, now)
     settled = _settle(restand(seen, lifecycle, now), fresh, lifecycle, versions, now)
     enrolling = matching(settled.situation, settled.fresh, program.sequences.values(), lifecycle, now)
-    effects: tuple[Effect, ...] = (
-        *suppressing,
-        *settled.moves,
-        *settled.endings,
-        *_cancellations(suppressing, situation, settled.situation, lifecycle),
-        *_voids(fresh),
-        *_pauses(settled.situation, fresh, versions, now),
-        *_tasks(settled.situation, fresh, now),
-        *_handoff(situation, settled, lifecycle),
-        *(answer for answer in enrolling if isinstance(answer, Enroll)),
-    )
+    effects: list[Effect] = [*suppressing, *settled.moves, *settled.endings]
+    if suppressing or settled.moves:
+        effects += _cancellations(suppressing, situation, settled.situation, lifecycle)
+    if not _SPOKEN.isdisjoint([event.kind for event in fresh]):
+        effects += _voids(fresh)
+        effects += _pauses(settled.situation, fresh, versions, now)
+        effects += _tasks(settled.situation, fresh, now)
+    if settled.moves:
+        effects += _handoff(situation, settled, lifecycle)
+    effects += [answer for answer in enrolling if isinstance(answer, Enroll)]
     assert settled.situation.standing is not None
     review = review_at(settled.situation, lifecycle, now)
-    return Reaction(situation.contact.id, effects, settled.situation.standing, review)
+    return Reaction(situation.contact.id, tuple(effects), settled.situation.standing, review)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,8 @@ def _endings(
     settled: _Settled, lifecycle: Lifecycle, versions: Versions, now: datetime
 ) -> tuple[EndRun | WakeRun, ...]:
     """Return what ends or wakes a run and has not been said yet, one effect for each run."""
+    if not settled.situation.enrollments:
+        return ()
     said = {ending.enrollment_id for ending in settled.endings}
     found = (
         *exits(settled.situation, settled.fresh, versions, lifecycle, now),
