@@ -92,7 +92,7 @@ def test_connection_is_kept_until_the_server_ends_it() -> None:
 
 
 def test_path_of_the_base_url_stands_before_every_path() -> None:
-    with http_server(Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")) as server:
+    with http_server(Answer(body=b"{}")) as server:
         http = Http(f"{server.url}/proxy/")
         results: list[object] = []
         http.post(Request("/email", {"X-Token": "t"}, b"[]"), Deadline(5))
