@@ -29,7 +29,26 @@ def from_mjml(source: Merged) -> str:
             f"this MJML cannot be compiled: {error}", "close every tag, quote every value"
         )
         raise ProgramError([problem]) from None
-    return _unshield(html, tokens, source)
+    return _unshield(_with_line_ends(html), tokens, source)
+
+
+_ROW_TAG = re.compile(r"(?:<tbody>|</(?:tbody|tr|style)>)(?=<(?!!--jinja))")
+"""Where a line may end without a trace, because blanks between rows mean nothing."""
+_LONG = 300
+
+
+def _with_line_ends(html: str) -> str:
+    """End long lines between rows.
+
+    mrml writes one line of thousands of octets; with a line above 998 a whole mail must be encoded as quoted-printable,
+    which takes 40 µs instead of 3 for each mail, and makes it a tenth larger.
+    """
+    lines, start = [], 0
+    for tag in _ROW_TAG.finditer(html):
+        if tag.end() - max(start, html.rfind("\n", start, tag.end()) + 1) > _LONG:
+            lines.append(html[start : tag.end()])
+            start = tag.end()
+    return "\n".join((*lines, html[start:]))
 
 
 def from_html(source: Merged) -> str:

@@ -342,3 +342,11 @@ def test_shipped_mail_names_the_company_once_beside_its_address(name: str) -> No
     values = {**LEAST, "our_postal_address": "Meridian Analytics Ltd, 1 High Street, London"}
     text = render(compile_template(name, shipped()), values).text
     assert "\nMeridian Analytics Ltd, 1 High Street, London\n" in text
+
+
+@pytest.mark.parametrize("name", [name for name in names(shipped()) if name.startswith("leads/")])
+def test_lines_of_shipped_mail_are_short_enough_to_go_as_they_are(name: str) -> None:
+    mail = render(
+        compile_template(name, shipped()), {**LEAST, "unsubscribe_url": "https://mail.example/u/" + "A" * 140}
+    )
+    assert max(len(line.encode()) for line in mail.html.splitlines()) <= 998
