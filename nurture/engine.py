@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from nurture import intake, live, runs
 from nurture.core.effects import Plan
-from nurture.core.model import ContactId, Enrollment, Event, Situation, VersionId
+from nurture.core.model import ContactId, Enrollment, EnrollmentId, Event, Situation, VersionId
 from nurture.core.program import Program
 from nurture.core.schedule import after_message, reads_more, schedule
 from nurture.core.sequence import Sequence as Sequenced
@@ -38,6 +38,7 @@ class _Page:
     program: Program
     loaded: Mapping[ContactId, Situation]
     versions: Mapping[VersionId, Sequenced]
+    before: Mapping[EnrollmentId, Enrollment]
     now: datetime
     plans: list[Plan] = field(default_factory=list)
     failed: list[tuple[Enrollment, str]] = field(default_factory=list)
@@ -89,7 +90,7 @@ def _load(connection: Connection, program: Program, due: Sequence[Enrollment], n
     more = {run.contact_id for run in due if run.version_id in versions and reads_more(versions[run.version_id], run)}
     loaded = situations.load(connection, more, program.lifecycle.memory, now)
     loaded |= situations.persons(connection, {run.contact_id for run in due} - more)
-    return _Page(program, loaded, versions, now)
+    return _Page(program, loaded, versions, {run.id: run for run in due}, now)
 
 
 def _ended_messages(connection: Connection, due: Iterable[Enrollment]) -> dict[str, tuple[MessageState, datetime]]:
@@ -122,7 +123,7 @@ _RESULTS = dict.fromkeys(SENT_MESSAGES, "sent") | {MessageState.REFUSED: "refuse
 
 
 def _write(connection: Connection, page: _Page) -> None:
-    runs.carry_out(connection, page.program, page.plans, page.versions, page.loaded, page.now)
+    runs.carry_out(connection, page.program, page.plans, page.versions, page.loaded, page.before, page.now)
     _fail(connection, page)
 
 
@@ -136,7 +137,7 @@ def _fail(connection: Connection, page: _Page) -> None:
         saved.append(replace(run, failures=failures, state=state, reason=error, ended_at=page.now if over else None))
         waits.append((TimerKind.ENROLLMENT, run.id, page.now + FIRST_RETRY * 2**failures))
         decided.append(Decided(run.contact_id, run.id, None, run.step_id, "failed" if over else "hold", error))
-    enrollments.save(connection, saved, page.now)
+    enrollments.save(connection, saved, page.now, page.before)
     timers.set_timers(connection, waits)
     timers.clear(connection, TimerKind.ENROLLMENT, [run.id for run in saved if run.state is EnrollmentState.FAILED])
     decisions.record(connection, decided, page.program.hash, page.now)

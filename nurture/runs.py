@@ -32,11 +32,15 @@ def carry_out(
     plans: Sequence[Plan],
     versions: Mapping[VersionId, Sequenced],
     loaded: Mapping[ContactId, Situation],
+    before: Mapping[EnrollmentId, Enrollment],
     now: datetime,
 ) -> None:
-    """Write a page of plans in the caller's transaction: messages, runs, timers, tasks, and events for the one door."""
+    """Write a page of plans in the caller's transaction: messages, runs, timers, tasks, and events for the one door.
+
+    `before` are the runs as they were read, for what did not change is not written.
+    """
     plans = planning.plan_messages(connection, program, versions, loaded, plans, now)
-    enrollments.save(connection, [plan.enrollment for plan in plans], now)
+    enrollments.save(connection, [plan.enrollment for plan in plans], now, before)
     _set_timers(connection, plans, now)
     _cancel_tasks(connection, plans, versions, now)
     _open_tasks(connection, program, plans, loaded, now)
@@ -66,7 +70,7 @@ def after_messages(
         plan = after_message(sequence, run, step, result, at, now)
         contact = known.get(run.contact_id)
         plans.append(rest(plan, sequence, contact, program.lifecycle, program.company, now) if contact else plan)
-    carry_out(connection, program, plans, versions, {}, now)
+    carry_out(connection, program, plans, versions, {}, found, now)
 
 
 def _set_timers(connection: Connection, plans: Sequence[Plan], now: datetime) -> None:

@@ -293,11 +293,10 @@ def _dispatch(
     """Enter `dispatching` with those that still may, and give the others back to be decided again."""
     keys = [message.mail.id for message in group]
     timers.extend(connection, TimerKind.MESSAGE, keys, postroom.owner, LEASE_SECONDS)
-    allowed = messages.dispatch(connection, keys, postroom.owner, provider, now)
+    allowed = messages.dispatch(connection, [_kept(message) for message in group], postroom.owner, provider, now)
     lost = messages.give_back(connection, [key for key in keys if key not in allowed], postroom.owner, now)
     timers.set_timers(connection, [(TimerKind.MESSAGE, key, now + LOST_GUARD_RETRY) for key in lost])
     going = [message for message in group if message.mail.id in allowed]
-    messages.save(connection, [_kept(message) for message in going], now)
     if postroom.providers[provider].real:
         quotas.count(connection, now.date(), Counter(message.pending.row.sender_id for message in going))
     decided = [answering.decided(message.pending, message.answer) for message in going]

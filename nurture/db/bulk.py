@@ -73,6 +73,8 @@ def insert_new(
         return []
     table = _table(table)
     columns, rows = _with_defaults(table, rows)
+    if connection.dialect.name == "sqlite" and _have_own_keys(columns, conflict_columns, returning):
+        return _insert_new_tuples(connection, table, columns, rows, conflict_columns, returning)
     statement = _insert_new(table, columns, tuple(conflict_columns), tuple(returning), connection.dialect.name)
     return _run(connection, statement, _document(connection, table, columns, rows), bool(returning))
 
@@ -122,6 +124,17 @@ def update_rows(connection: Connection, table: AnyTable, key: str | Sequence[str
     where = " AND ".join(f'"{name}" = ?' for name in keys)
     statement_text = f'UPDATE "{table.name}" SET {sets} WHERE {where}'  # noqa: S608 - names of our own tables
     return connection.exec_driver_sql(statement_text, _tuples(connection, table, changed + keys, rows)).rowcount
+
+
+def page_columns(table: AnyTable, columns: Sequence[str], dialect: str) -> dict[str, sa.ColumnElement[Any]]:
+    """Return a page's columns for a statement of one's own; it runs with the parameters of `page_parameters`."""
+    page = _page_on_postgresql if dialect == "postgresql" else _page_on_sqlite
+    return dict(zip(columns, page(_table(table), tuple(columns)), strict=True))
+
+
+def page_parameters(connection: Connection, table: AnyTable, rows: Rows) -> dict[str, str]:
+    """Return the rows as parameters of a statement over `page_columns`, whose columns are the keys of the rows."""
+    return {"page": _document(connection, _table(table), _columns(rows), rows)}
 
 
 def in_page(column: Any, ids: Iterable[Any]) -> sa.ColumnElement[bool]:
@@ -269,6 +282,27 @@ def _insert_tuples(
     marks = ", ".join("?" * len(columns))
     statement = f'INSERT INTO "{table.name}" ({_names(columns)}) VALUES ({marks}) {on_conflict}'  # noqa: S608 - our names
     connection.exec_driver_sql(statement, _tuples(connection, table, columns, rows))
+
+
+def _have_own_keys(columns: tuple[str, ...], conflict: Sequence[str], returning: Sequence[str]) -> bool:
+    """Say whether reserved ids tell which rows of a page were new, and everything that is asked for is known."""
+    return bool(conflict) and "id" in columns and "id" not in conflict and set(returning) <= set(columns)
+
+
+def _insert_new_tuples(
+    connection: Connection,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Rows,
+    conflict: Sequence[str],
+    returning: Sequence[str],
+) -> list[Row[Any]]:
+    """Insert with executemany, which returns nothing and is twice as fast; then read back whose ids are there."""
+    _insert_tuples(connection, table, columns, rows, f"ON CONFLICT ({_names(conflict)}) DO NOTHING")
+    if not returning:
+        return []
+    mine = in_page(table.c.id, [row["id"] for row in rows])
+    return list(connection.execute(sa.select(*(table.c[name] for name in returning)).where(mine)).all())
 
 
 def _names(columns: Sequence[str]) -> str:
