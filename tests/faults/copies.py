@@ -38,18 +38,22 @@ def copied(url: str) -> Iterator[str]:
         databases._admin(server, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-def end_leases(database: Database) -> None:
-    """Let every lease be over, once the server knows that the killed process is gone."""
-    while database.dialect == "postgresql" and _others(database):
-        pass
+def end_leases(database: Database, *, alone: bool = True) -> None:
+    """Let every lease be over, once the server knows that killed processes are gone (`alone`: nobody else is left)."""
+    for _ in range(_LOOKS if alone and database.dialect == "postgresql" else 0):
+        if not _others(database):
+            break
     with database.write() as connection:
         connection.exec_driver_sql(
             "UPDATE timers SET lease_until = '2000-01-01 00:00:00+00:00' WHERE owner IS NOT NULL"
         )
 
 
+_LOOKS = 10_000
+
+
 def _others(database: Database) -> int:
     query = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-               AND backend_type = 'client backend'"""
+               AND application_name = 'nurture'"""
     with database.read() as connection:
         return connection.execute(sa.text(query)).scalar_one()

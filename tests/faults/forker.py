@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from nurture import live, scheduler
+from nurture import failpoints, live, scheduler
 from nurture.db import tables
 from nurture.db.session import Database
 from nurture.errors import DatabaseError
@@ -95,25 +95,64 @@ def warm(url: str) -> None:
     database.dispose()
 
 
+def racing(command: dict[str, Any]) -> None:
+    """Do a pass that stops (or is killed) when it reaches a failpoint, where one is named."""
+    signals = {"stop": signal.SIGSTOP, "kill": signal.SIGKILL}
+    if command.get("point"):
+        point, number = command["point"], signals[command["then"]]
+
+        def act() -> None:
+            del failpoints.armed[point]
+            os.kill(os.getpid(), number)
+
+        failpoints.armed[point] = act
+    database = Database(command["url"])
+    ledger = Ledger(command["http"], 0, Path())
+    provider = ledger.provider("postmark", batch=command.get("batch", BATCH))
+    postroom = Postroom({"outbox": provider}, LINKS, scheduler.new_owner())
+    scheduler.run_once(database, postroom, datetime.fromisoformat(command["now"]))
+    os._exit(0)
+
+
+def fork(work: Callable[[dict[str, Any]], None], command: dict[str, Any]) -> int:
+    """Let a child do it; return its process id."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        work(command)
+    finally:
+        traceback.print_exc()
+        os._exit(1)
+
+
+def end_of(child: int) -> object:
+    """Wait until a child stops or ends: "stopped", or its exit code (a signal is negative)."""
+    status = os.waitpid(child, os.WUNTRACED)[1]
+    return "stopped" if os.WIFSTOPPED(status) else os.waitstatus_to_exitcode(status)
+
+
 def main() -> None:
+    children: list[int] = []
     for line in sys.stdin:
         command = json.loads(line)
-        if command["how"] == "warm":
-            warm(command["url"])
-            tell("warm")
-            continue
-        child = os.fork()
-        if not child:
-            try:
-                one_pass(command)
-            finally:
-                traceback.print_exc()
-                os._exit(1)
-        tell(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        match command["how"]:
+            case "warm":
+                warm(command["url"])
+                tell("warm")
+            case "race":
+                children = [fork(racing, command) for _ in range(command.get("processes", 1))]
+                tell([end_of(child) for child in children])
+            case "go on":
+                for child in children:
+                    os.kill(child, signal.SIGCONT)
+                tell([end_of(child) for child in children])
+            case _:
+                tell(end_of(fork(one_pass, command)))
 
 
 def tell(answer: object) -> None:
-    sys.stdout.write(f"{answer}\n")
+    sys.stdout.write(f"{json.dumps(answer)}\n")
     sys.stdout.flush()
 
 

@@ -5,7 +5,6 @@ The provider is a process of its own, which flushes to the disk what it takes be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +18,7 @@ from nurture.db.session import Database
 from nurture.providers.base import Provider
 from nurture.sending import Postroom
 from tests.faults import promises
-from tests.faults.ledger import Hurried, Ledger, running_ledger
+from tests.faults.ledger import Hurried, Ledger
 from tests.world import LINKS, World
 
 HURRY = 0.4
@@ -58,12 +57,6 @@ SMTP = [
     (NONE, "451", "retry_wait"),
     (NONE, "554", "refused"),
 ]
-
-
-@pytest.fixture(scope="module")
-def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    with running_ledger(tmp_path_factory.mktemp("ledger")) as ledger:
-        yield ledger
 
 
 @pytest.fixture

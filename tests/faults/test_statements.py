@@ -7,105 +7,27 @@ leases are over, a healthy process goes on, and the promises are checked; four d
 from __future__ import annotations
 
 import copy
-import json
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
 
-from nurture import drafts, scheduler
+from nurture import scheduler
 from nurture.core.words import MessageState
 from nurture.db import tables
 from nurture.db.session import Database
 from nurture.sending import Postroom
 from tests.faults import promises
+from tests.faults.conftest import Forker, url_of
 from tests.faults.copies import copied, end_leases
 from tests.faults.forker import BATCH, RAISED
-from tests.faults.ledger import Ledger, running_ledger
-from tests.programs import ROOT
-from tests.world import LINKS, RING, World
+from tests.faults.ledger import Ledger
+from tests.world import LINKS, World
 
 STEPS = [pytest.param(47, id="every-47th"), pytest.param(1, id="every", marks=pytest.mark.soak)]
 MOST = 2_000
 KILLED = -9
-
-
-@dataclass
-class Forker:
-    """The process that forks for each try."""
-
-    process: subprocess.Popen[str]
-
-    def ask(self, how: str, **command: Any) -> str:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"how": how, **command}) + "\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().strip()
-
-
-@contextmanager
-def running_forker() -> Iterator[Forker]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.forker"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield Forker(process)
-    finally:
-        process.kill()
-        process.communicate()
-
-
-@pytest.fixture(scope="module")
-def forker() -> Iterator[Forker]:
-    with running_forker() as forker:
-        yield forker
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with running_ledger(tmp_path) as ledger:
-        yield ledger
-
-
-@pytest.fixture
-def scene(database: Database, tmp_path: Path) -> World:
-    """Leads who get mail, one whom the provider refuses, one who unsubscribed, and a prospect's approved draft."""
-    world = World(database, tmp_path)
-    rita = world.rep()
-    bob = world.contact("bob@example.com", owner=rita, account={"name": "Acme"})
-    world.record(bob, "content_downloaded")
-    world.record(bob, "content_downloaded")
-    world.advance(days=1)
-    draft = world.row(tables.Message)
-    with database.write() as connection:
-        drafts.approve(connection, draft.id, rita, draft.content_hash, "rita", world.now)
-        tested = {"unsubscribe_tested_url": LINKS.public_url, "unsubscribe_tested_at": world.now + timedelta(days=1)}
-        connection.execute(update(tables.Instance).values(tested))
-    world.now += timedelta(days=1)
-    world.contacts(["ann@example.com", "cleo@example.com", "refused@example.com", "sue@example.com", "dan@example.com"])
-    with database.write() as connection:
-        gone = {
-            "address_hash": RING.address_hash("sue@example.com"),
-            "scope": "marketing",
-            "reason": "asked",
-            "actor": "sue",
-        }
-        connection.execute(insert(tables.Suppression).values(**gone, source="test", created_at=world.now))
-    database.dispose()
-    return world
 
 
 def test_an_untouched_run_reaches_everything(scene: World, forker: Forker, ledger: Ledger) -> None:
@@ -135,9 +57,8 @@ def test_trouble_at_any_statement_sends_nothing_twice_and_loses_nothing(
 def _try(scene: World, forker: Forker, ledger: Ledger, how: str, at: int) -> tuple[Counter[str], bool]:
     """Do a run with trouble at point `at`, recover, check; return the states after it, and whether trouble came."""
     ledger.book.write_text("")
-    with copied(scene.database.url.render_as_string(hide_password=False)) as url:
-        forker.ask("warm", url=url)
-        code = int(forker.ask(how, url=url, http=ledger.http, now=scene.now.isoformat(), at=at))
+    with copied(url_of(scene)) as url:
+        code = forker.ask(how, url=url, http=ledger.http, now=scene.now.isoformat(), at=at)
         assert code in (0, KILLED if how == "kill" else RAISED)
         world = copy.copy(scene)
         world.database = Database(url)

@@ -1,0 +1,219 @@
+"""Named races between processes: one stops at a failpoint (SIGSTOP), the world changes, it wakes up and goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from nurture import drafts, failpoints, pausing, scheduler
+from nurture.core.model import ContactId
+from nurture.db import people, tables
+from nurture.errors import Refused
+from nurture.sending import Postroom
+from tests.faults import promises
+from tests.faults.conftest import Forker, url_of
+from tests.faults.copies import end_leases
+from tests.faults.ledger import Ledger
+from tests.world import LINKS, World
+
+KILLED = -9
+LEADS = ["ann", "cleo", "dan"]
+
+Meddle = Callable[[World], object]
+
+
+def events(kind: str, who: str) -> Meddle:
+    """Let something happen to somebody."""
+    return lambda world: world.record(contact(world, who), kind)
+
+
+def by_rep(act: Callable[..., object], *words: Any, **more: Any) -> Meddle:
+    """Let Rita do something with Bob's draft."""
+
+    def meddle(world: World) -> None:
+        with world.database.write() as connection:
+            (rita,) = people.reps(connection)
+            act(connection, draft(world).id, rita, *words, **more, now=world.now)
+
+    return meddle
+
+
+def switched(act: Callable[..., object], *words: Any) -> Meddle:
+    """Switch something off."""
+
+    def meddle(world: World) -> None:
+        with world.database.write() as connection:
+            act(connection, *words)
+
+    return meddle
+
+
+def pause_newsletter(world: World) -> None:
+    with world.database.write() as connection:
+        pausing.pause_sender(connection, "newsletter", "stop", world.now)
+
+
+def pause_nurture(world: World) -> None:
+    with world.database.write() as connection:
+        pausing.pause_sequence(connection, "nurture", "stop", world.now)
+
+
+MEDDLING = [
+    ("ann unsubscribes", events("unsubscribed", "ann"), ["ann"]),
+    ("ann complains", events("complained", "ann"), ["ann"]),
+    ("bob replies", events("replied", "bob"), ["bob"]),
+    ("the rep writes by hand", events("rep_wrote", "bob"), ["bob"]),
+    ("bob gets another owner", events("owner_changed", "bob"), ["bob"]),
+    ("bob moves to another voice", events("purchased", "bob"), ["bob"]),
+    ("all sending is paused", switched(pausing.pause_all, "stop"), [*LEADS, "refused", "bob"]),
+    ("the sender is paused", pause_newsletter, [*LEADS, "refused"]),
+    ("the sequence is paused", pause_nurture, [*LEADS, "refused"]),
+]
+
+
+@pytest.mark.parametrize(("meddle", "spared"), [case[1:] for case in MEDDLING], ids=[case[0] for case in MEDDLING])
+def test_what_happens_between_claim_and_dispatch_is_obeyed(
+    scene: World, forker: Forker, ledger: Ledger, meddle: Meddle, spared: list[str]
+) -> None:
+    begin(scene, forker, ledger, failpoints.CLAIMED)
+    meddle(scene)
+    assert forker.ask("go on") == [0]
+    reached = {who for who in [*LEADS, "bob"] if sent(scene, ledger, who)}
+    assert reached == {*LEADS, "bob"} - set(spared)
+    assert {who for who in [*LEADS, "bob"] if state(scene, who) == "accepted"} == reached
+    promises.check(scene.database, ledger.taken())
+
+
+@pytest.mark.parametrize("act", [by_rep(drafts.edit, subject="Another", text=None), by_rep(drafts.reject, "no")])
+def test_a_rep_who_comes_too_late_is_told_so_and_what_they_approved_goes_out(
+    scene: World, forker: Forker, ledger: Ledger, act: Meddle
+) -> None:
+    begin(scene, forker, ledger, failpoints.CLAIMED)
+    with pytest.raises(Refused, match="is claimed"):
+        act(scene)
+    assert forker.ask("go on") == [0]
+    assert (draft(scene).state, draft(scene).subject) == ("accepted", "A question")
+    promises.check(scene.database, ledger.taken())
+
+
+def test_a_pause_holds_and_a_resume_sends_each_once(scene: World, forker: Forker, ledger: Ledger) -> None:
+    begin(scene, forker, ledger, failpoints.CLAIMED)
+    switched(pausing.pause_all, "stop")(scene)
+    assert forker.ask("go on") == [0]
+    work(scene, ledger)
+    assert ledger.taken() == {}
+    switched(pausing.resume_all)(scene)
+    for _ in range(2):  # they missed their slots, and get new ones
+        scene.now += timedelta(hours=1)
+        work(scene, ledger)
+    assert len(ledger.taken()) == 4
+    promises.check(scene.database, ledger.taken())
+
+
+def test_after_dispatch_an_unsubscribe_is_recorded_and_nothing_follows(
+    scene: World, forker: Forker, ledger: Ledger
+) -> None:
+    begin(scene, forker, ledger, failpoints.ANSWERED)
+    in_flight = [row.contact_id for row in scene.rows(tables.Message, state="dispatching")]
+    assert in_flight
+    for key in in_flight:
+        scene.record(key, "complained")
+    assert forker.ask("go on") == [0]
+    for days in (4, 8):
+        scene.now += timedelta(days=days)
+        work(scene, ledger)
+    later = [row for key in in_flight for row in scene.rows(tables.Message, contact_id=key)]
+    assert [row.state for row in later] == ["accepted"] * len(in_flight)
+    promises.check(scene.database, ledger.taken())
+
+
+# --- past the lease ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("point", failpoints.POINTS)
+def test_one_that_is_stopped_past_its_lease_and_wakes_up_sends_nothing_twice(
+    scene: World, forker: Forker, ledger: Ledger, point: str
+) -> None:
+    begin(scene, forker, ledger, point)
+    in_flight = [row.id for row in scene.rows(tables.Message, state="dispatching")]
+    end_leases(scene.database, alone=False)
+    work(scene, ledger)
+    states = {row.id: row.state for row in scene.rows(tables.Message)}
+    assert all(states[key] == "ambiguous" for key in in_flight)
+    before = ledger.taken()
+    assert forker.ask("go on") == [0]
+    woken = promises.check(scene.database, ledger.taken())
+    assert woken["ambiguous"] == 0, "its late receipt is the truth"
+    assert woken["accepted"] == 4
+    if point != failpoints.DISPATCHING:  # there the bytes leave only now
+        assert ledger.taken() == before
+
+
+@pytest.mark.parametrize("point", failpoints.POINTS)
+def test_one_that_is_killed_is_taken_over_and_what_was_in_flight_is_ambiguous(
+    scene: World, forker: Forker, ledger: Ledger, point: str
+) -> None:
+    """Each failpoint is reached, or nothing would have killed it."""
+    ended = forker.ask("race", url=url_of(scene), http=ledger.http, now=scene.now.isoformat(), point=point, then="kill")
+    assert ended == [KILLED]
+    end_leases(scene.database)
+    work(scene, ledger)
+    states = promises.check(scene.database, ledger.taken())
+    in_flight = point in (failpoints.DISPATCHING, failpoints.ANSWERED)
+    assert bool(states["ambiguous"]) is in_flight
+    assert states["ambiguous"] + states["accepted"] + states["refused"] == 5
+
+
+# --- many at once -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("processes", "count"), [(3, 90), pytest.param(8, 1000, marks=pytest.mark.soak)], ids=["3-of-90", "8-of-1000"]
+)
+def test_many_schedulers_at_once_send_each_message_once(
+    scene: World, forker: Forker, ledger: Ledger, processes: int, count: int
+) -> None:
+    scene.contacts(f"c{number}@example.com" for number in range(count))
+    url = url_of(scene)
+    ended = forker.ask("race", url=url, http=ledger.http, now=scene.now.isoformat(), processes=processes, batch=10)
+    assert ended == [0] * processes
+    work(scene, ledger)
+    states = promises.check(scene.database, ledger.taken())
+    assert states["accepted"] == len(ledger.taken()) == count + 4
+    assert {row.attempts for row in scene.rows(tables.Message, state="accepted")} == {1}
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def begin(world: World, forker: Forker, ledger: Ledger, point: str) -> None:
+    """Let a process run until it stops at a failpoint."""
+    ended = forker.ask("race", url=url_of(world), http=ledger.http, now=world.now.isoformat(), point=point, then="stop")
+    assert ended == ["stopped"]
+
+
+def work(world: World, ledger: Ledger) -> None:
+    """Let a healthy process do all that is due."""
+    with closing(ledger.provider("postmark")) as provider:
+        postroom = Postroom({"outbox": provider}, LINKS, scheduler.new_owner())
+        scheduler.run_once(world.database, postroom, world.now)
+
+
+def contact(world: World, who: str) -> ContactId:
+    return ContactId(world.row(tables.Address, email=f"{who}@example.com").contact_id)
+
+
+def draft(world: World) -> Any:
+    return world.row(tables.Message, to_address="bob@example.com")
+
+
+def state(world: World, who: str) -> str:
+    return str(world.row(tables.Message, to_address=f"{who}@example.com").state)
+
+
+def sent(world: World, ledger: Ledger, who: str) -> bool:
+    return bool(ledger.taken()[world.row(tables.Message, to_address=f"{who}@example.com").message_id_header])
