@@ -55,12 +55,10 @@ def matching(
     What a human probably did not do (`trust` below a half) asks for nothing.
     """
     heard = [event for event in fresh if event.trust >= PROBABLY_HUMAN]
-    kinds = {event.kind for event in heard}
+    kinds = frozenset(event.kind for event in heard)
     asked = []
     for sequence in sequences:
-        if not any(_may_match(wanted, kinds) for wanted in sequence.triggers):
-            continue
-        reason = _reason(sequence, heard, situation, lifecycle, now)
+        reason = _reason(sequence, kinds, heard, situation, lifecycle, now)
         if reason is not None:
             asked.append((-sequence.priority, sequence.name, sequence, reason))
     asked.sort(key=itemgetter(0, 1))
@@ -146,23 +144,25 @@ def _among(value: object, asked: object) -> bool:
     return value in asked if isinstance(asked, list | tuple | set | frozenset) else value == asked
 
 
-def _may_match(wanted: Trigger, kinds: Collection[str]) -> bool:
-    hears = TRIGGERS[wanted.kind].hears
-    if hears is None:
-        return wanted.params.get("kind") in kinds
-    return not hears.isdisjoint(kinds)
-
-
 def _reason(
-    sequence: Sequence, heard: Collection[Event], situation: Situation, lifecycle: Lifecycle, now: datetime
+    sequence: Sequence,
+    kinds: frozenset[str],
+    heard: Collection[Event],
+    situation: Situation,
+    lifecycle: Lifecycle,
+    now: datetime,
 ) -> str | None:
+    """Return why the events ask for the sequence, None when they do not; `kinds` are those that were heard."""
     for wanted in sequence.triggers:
-        match = TRIGGERS[wanted.kind].match
+        known = TRIGGERS[wanted.kind]
+        hears = (wanted.params.get("kind"),) if known.hears is None else known.hears
+        if kinds.isdisjoint(hears):
+            continue
         for happened in heard:
-            if not _may_match(wanted, {happened.kind}):
-                continue
-            if (reason := match(wanted.params, happened, situation, lifecycle, now)) is not None:
-                return reason
+            if happened.kind in hears:
+                reason = known.match(wanted.params, happened, situation, lifecycle, now)
+                if reason is not None:
+                    return reason
     return None
 
 
