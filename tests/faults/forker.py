@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -147,6 +148,21 @@ def main() -> None:
                 for child in children:
                     os.kill(child, signal.SIGCONT)
                 tell([end_of(child) for child in children])
+            case "start":
+                children.append(fork(racing, command))
+                tell(children[-1])
+            case "alive":
+                children = [child for child in children if not os.waitpid(child, os.WNOHANG)[0]]
+                tell(children)
+            case "wait a moment":
+                time.sleep(0.05)
+                tell("waited")
+            case "kill all":
+                for child in children:
+                    os.kill(child, signal.SIGKILL)
+                    os.waitpid(child, 0)
+                children = []
+                tell("killed")
             case _:
                 tell(end_of(fork(one_pass, command)))
 
