@@ -244,6 +244,17 @@ def test_nothing_lost_is_one_question(
     assert counter.count == 1
 
 
+def test_due_timers_are_those_that_nobody_holds_earliest_first(database: Database) -> None:
+    set_timers(database, (1, NOW), (2, NOW - timedelta(hours=1)), (3, LATER), (4, NOW))
+    held = claim(database, limit=1)
+    with database.write() as connection:
+        due = timers.due(connection, TimerKind.MESSAGE, NOW, 10)
+        assert timers.due(connection, TimerKind.REVIEW, NOW, 10) == []
+        assert timers.due(connection, TimerKind.MESSAGE, NOW, 1) == due[:1]
+    assert [timer.subject_id for timer in held] == [2]
+    assert [(timer.subject_id, timer.due_at, timer.attempts) for timer in due] == [(1, NOW, 0), (4, NOW, 0)]
+
+
 def test_on_sqlite_claiming_reads_only_what_is_due(tmp_path: Path) -> None:
     database = Database(databases.sqlite_url(tmp_path))
     asked: list[tuple[str, Any]] = []

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from nurture.core.calendars import is_open, next_open, resolve_zone
 from nurture.core.decision import Due, Finding, Hold
+from nurture.core.model import Data
+from nurture.core.sequence import Window
 
 
 def check(due: Due, now: datetime) -> Finding:
@@ -15,14 +18,20 @@ def check(due: Due, now: datetime) -> Finding:
         return Finding(None, {"window": None})
     window = due.sequence.window
     zone, whose = resolve_zone(due.situation.contact, due.company)
-    inputs = {
-        "zone": zone,
-        "zone_from": whose,
+    may_go, read = _look(window, zone, now)
+    inputs = {"zone": zone, "zone_from": whose, **read}
+    if may_go:
+        return Finding(None, inputs)
+    return Finding(Hold("outside the window", next_open(window, now, zone, due.seed)), inputs)
+
+
+@lru_cache(maxsize=1024)
+def _look(window: Window, zone: str, now: datetime) -> tuple[bool, Data]:
+    """Say whether a window is open in a zone, and what was read for it: the same for most contacts of a page."""
+    read = {
         "local_time": now.astimezone(ZoneInfo(zone)).strftime("%a %Y-%m-%d %H:%M"),
         "days": sorted(window.days),
         "opens": window.opens.isoformat("minutes"),
         "closes": window.closes.isoformat("minutes"),
     }
-    if is_open(window, now, zone):
-        return Finding(None, inputs)
-    return Finding(Hold("outside the window", next_open(window, now, zone, due.seed)), inputs)
+    return is_open(window, now, zone), read
