@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
-from bench import loop, parts
+from bench import importing, loop, parts
 from bench.sinks import Sink, sink
 
 WAYS = ("smtp", "single", "batch")
@@ -89,6 +89,8 @@ def _round(
             found = loop.send(way, endpoint, wanted.loop_messages, wanted.processes, fresh(), blank=blank)
             label = f"{name}: the rest alone" if blank else f"{name}: end to end {way}"
             results.add(label, found["rate"], found["cpu_us_per_message"], found["peak_mb"])
+    for name in importing.KINDS if wanted.import_rows and wanted.loop_messages else ():
+        results.add(name, *importing.measure(name, wanted.import_rows))
 
 
 def _sink(sinks: dict[str, Sink], way: str) -> Sink:
@@ -123,6 +125,7 @@ def _table(results: Results, databases: Iterable[str], ways: Sequence[str]) -> N
             label = f"{name}: end to end {way}"
             whole = results.ratio(label, [rest, "render", f"provider {way}"])
             rows.append(_row(results, label, f"{_share(results, label, way)}; {whole:.0%} of the composite floor"))
+    rows += [_row(results, name, what) for name, what in importing.KINDS.items() if name in results.rounds]
     width = max(len(row[0]) for row in rows)
     print(f"\n{'':<{width}}  {'mails/s':>10}  {'CPU µs':>8}  {'MB':>5}")
     for label, rate, cpu, peak, words in rows:
@@ -144,6 +147,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--loop-messages", type=int, default=5_000, help="mails through the full loop; 0: only the parts"
     )
+    parser.add_argument("--import-rows", type=int, default=20_000, help="contacts in an imported file; 0: no import")
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
     parser.add_argument("--processes", type=int, default=1, help="processes in the full loop")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="how mail is sent")
