@@ -7,11 +7,8 @@ their column's type, as they would in any other statement. The rows of a page al
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, cast
 
 import orjson
@@ -23,10 +20,9 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from nurture.db.tables import Base
+from nurture.db.values import Rows, columns_of, document, is_binary, tuples, with_defaults
 
 AnyTable = Table | type[Base]
-Rows = Sequence[Mapping[str, Any]]
-Encoder = Callable[[Any], Any]
 
 _RESERVED = "nurture_reserved"
 
@@ -50,9 +46,9 @@ def insert_rows(connection: Connection, table: AnyTable, rows: Rows) -> None:
     if not rows:
         return
     table = _table(table)
-    columns, rows = _with_defaults(table, rows)
+    columns, rows = with_defaults(table, rows)
     if connection.dialect.name == "postgresql":
-        connection.execute(_insert(table, columns, "postgresql"), {"page": _document(connection, table, columns, rows)})
+        connection.execute(_insert(table, columns, "postgresql"), {"page": document(connection, table, columns, rows)})
     else:
         _insert_tuples(connection, table, columns, rows)
 
@@ -72,11 +68,11 @@ def insert_new(
     if not rows:
         return []
     table = _table(table)
-    columns, rows = _with_defaults(table, rows)
+    columns, rows = with_defaults(table, rows)
     if connection.dialect.name == "sqlite" and _have_own_keys(columns, conflict_columns, returning):
         return _insert_new_tuples(connection, table, columns, rows, conflict_columns, returning)
     statement = _insert_new(table, columns, tuple(conflict_columns), tuple(returning), connection.dialect.name)
-    return _run(connection, statement, _document(connection, table, columns, rows), bool(returning))
+    return _run(connection, statement, document(connection, table, columns, rows), bool(returning))
 
 
 def upsert(
@@ -97,7 +93,7 @@ def upsert(
     changed = tuple(name for name in rows[0] if name not in conflict_columns)
     changed = changed if update_columns is None else tuple(update_columns)
     rows = list({tuple(row[name] for name in conflict_columns): row for row in rows}.values())
-    columns, rows = _with_defaults(table, rows)
+    columns, rows = with_defaults(table, rows)
     dialect = connection.dialect.name
     if dialect == "sqlite" and not returning:
         sets = ", ".join(f'"{name}" = excluded."{name}"' for name in changed or conflict_columns[:1])
@@ -106,7 +102,7 @@ def upsert(
         )
         return []
     statement = _upsert(table, columns, tuple(conflict_columns), changed, tuple(returning), dialect)
-    return _run(connection, statement, _document(connection, table, columns, rows), bool(returning))
+    return _run(connection, statement, document(connection, table, columns, rows), bool(returning))
 
 
 def update_rows(connection: Connection, table: AnyTable, key: str | Sequence[str], rows: Rows) -> int:
@@ -115,15 +111,15 @@ def update_rows(connection: Connection, table: AnyTable, key: str | Sequence[str
         return 0
     table = _table(table)
     keys = (key,) if isinstance(key, str) else tuple(key)
-    columns = _columns(rows)
+    columns = columns_of(rows)
     changed = tuple(name for name in columns if name not in keys)
     if connection.dialect.name == "postgresql":
         statement = _update(table, columns, keys)
-        return connection.execute(statement, {"page": _document(connection, table, columns, rows)}).rowcount
+        return connection.execute(statement, {"page": document(connection, table, columns, rows)}).rowcount
     sets = ", ".join(f'"{name}" = ?' for name in changed)
     where = " AND ".join(f'"{name}" = ?' for name in keys)
     statement_text = f'UPDATE "{table.name}" SET {sets} WHERE {where}'  # noqa: S608 - names of our own tables
-    return connection.exec_driver_sql(statement_text, _tuples(connection, table, changed + keys, rows)).rowcount
+    return connection.exec_driver_sql(statement_text, tuples(connection, table, changed + keys, rows)).rowcount
 
 
 def page_columns(table: AnyTable, columns: Sequence[str], dialect: str) -> dict[str, sa.ColumnElement[Any]]:
@@ -134,7 +130,7 @@ def page_columns(table: AnyTable, columns: Sequence[str], dialect: str) -> dict[
 
 def page_parameters(connection: Connection, table: AnyTable, rows: Rows) -> dict[str, str]:
     """Return the rows as parameters of a statement over `page_columns`, whose columns are the keys of the rows."""
-    return {"page": _document(connection, _table(table), _columns(rows), rows)}
+    return {"page": document(connection, _table(table), columns_of(rows), rows)}
 
 
 def in_page(column: Any, ids: Iterable[Any]) -> sa.ColumnElement[bool]:
@@ -248,32 +244,11 @@ def _page_on_sqlite(table: Table, columns: tuple[str, ...]) -> list[sa.ColumnEle
     values: list[sa.ColumnElement[Any]] = []
     for place, name in enumerate(columns):
         value: sa.ColumnElement[Any] = sa.func.json_extract(page.c.value, sa.literal_column(f"'$[{place}]'"))
-        values.append(sa.func.unbase64(value) if _is_binary(table, name) else value)
+        values.append(sa.func.unbase64(value) if is_binary(table, name) else value)
     return values
 
 
-# --- values -----------------------------------------------------------------------------------------------------------
-
-
-def _document(connection: Connection, table: Table, columns: tuple[str, ...], rows: Rows) -> str:
-    """Return the page as JSON: objects for PostgreSQL, arrays for SQLite."""
-    dialect = connection.dialect
-    page = _encoded(columns, rows, [_json_encoder(table, name, dialect) for name in columns])
-    if dialect.name == "postgresql":
-        return orjson.dumps([dict(zip(columns, values, strict=True)) for values in page]).decode()
-    return orjson.dumps(page).decode()
-
-
-def _json_encoder(table: Table, name: str, dialect: Dialect) -> Encoder | None:
-    """Return what makes a column's value fit for the document (never called with None)."""
-    if dialect.name == "postgresql":
-        if _is_binary(table, name):
-            return lambda value: "\\x" + value.hex()
-        if isinstance(table.c[name].type, sa.JSON):
-            return None  # nested as it is
-    elif _is_binary(table, name):
-        return lambda value: base64.b64encode(value).decode()
-    return _processor(table, name, dialect)
+# --- SQLite's executemany ---------------------------------------------------------------------------------------------
 
 
 def _insert_tuples(
@@ -281,7 +256,7 @@ def _insert_tuples(
 ) -> None:
     marks = ", ".join("?" * len(columns))
     statement = f'INSERT INTO "{table.name}" ({_names(columns)}) VALUES ({marks}) {on_conflict}'  # noqa: S608 - our names
-    connection.exec_driver_sql(statement, _tuples(connection, table, columns, rows))
+    connection.exec_driver_sql(statement, tuples(connection, table, columns, rows))
 
 
 def _have_own_keys(columns: tuple[str, ...], conflict: Sequence[str], returning: Sequence[str]) -> bool:
@@ -307,69 +282,6 @@ def _insert_new_tuples(
 
 def _names(columns: Sequence[str]) -> str:
     return ", ".join(f'"{name}"' for name in columns)
-
-
-def _tuples(connection: Connection, table: Table, columns: tuple[str, ...], rows: Rows) -> list[tuple[Any, ...]]:
-    return _encoded(columns, rows, [_processor(table, name, connection.dialect) for name in columns])
-
-
-def _encoded(columns: tuple[str, ...], rows: Rows, encoders: Sequence[Encoder | None]) -> list[tuple[Any, ...]]:
-    """Return the page as tuples, encoded a column at a time: row by row took three times as long."""
-    pick = itemgetter(*columns) if len(columns) > 1 else _only(columns[0])
-    try:
-        page: list[Any] = list(zip(*map(pick, rows), strict=True))
-    except KeyError:
-        raise _unequal(rows) from None
-    for place, encode in enumerate(encoders):
-        if encode is not None:
-            page[place] = [None if value is None else encode(value) for value in page[place]]
-        elif isinstance(page[place][0], StrEnum):
-            page[place] = list(map(_plain, page[place]))
-    return list(zip(*page, strict=True))
-
-
-def _only(column: str) -> Encoder:
-    return lambda row: (row[column],)
-
-
-def _plain(value: Any) -> Any:
-    """Return a word of an enumeration as the text that it is: the driver takes long to find that out."""
-    return value.value if isinstance(value, StrEnum) else value
-
-
-def _processor(table: Table, name: str, dialect: Dialect) -> Encoder | None:
-    return table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
-
-
-def _is_binary(table: Table, name: str) -> bool:
-    return isinstance(table.c[name].type, sa.LargeBinary)
-
-
-def _with_defaults(table: Table, rows: Rows) -> tuple[tuple[str, ...], Rows]:
-    columns = _columns(rows)
-    absent = [column for column in table.c if column.default is not None and column.name not in rows[0]]
-    if not absent:
-        return columns, rows
-    filled = [{**row, **{column.name: _default(column) for column in absent}} for row in rows]
-    return columns + tuple(column.name for column in absent), filled
-
-
-def _default(column: sa.Column[Any]) -> Any:
-    default: Any = column.default
-    return default.arg(None) if default.is_callable else default.arg
-
-
-def _columns(rows: Rows) -> tuple[str, ...]:
-    """Return the keys of the first row. The others have as many; that they have the same, encoding finds out."""
-    if len(set(map(len, rows))) > 1:
-        raise _unequal(rows)
-    return tuple(rows[0])
-
-
-def _unequal(rows: Rows) -> ValueError:
-    first = rows[0].keys()
-    other = next(row for row in rows if row.keys() != first)
-    return ValueError(f"rows of one page need the same keys: {sorted(first)}, not {sorted(other.keys())}")
 
 
 def _run(connection: Connection, statement: Any, document: str, returns: bool) -> list[Row[Any]]:
