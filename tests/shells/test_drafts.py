@@ -197,11 +197,11 @@ def test_the_database_forbids_personal_mail_without_an_approval(world: World, an
 def test_the_database_forbids_an_approval_of_another_content(world: World, rita: Rep, ann: ContactId) -> None:
     draft = _draft(world)
     approval = {"message_id": draft.id, "content_hash": "other", "rep_id": rita.id, "actor": "x", "facts": {}}
-    with pytest.raises(IntegrityError), world.database.write() as connection:
+    with world.database.write() as connection:
         connection.execute(insert(tables.Approval).values(id=1, approved_at=world.now, **approval))
-        connection.execute(
-            update(tables.Message).where(tables.Message.id == draft.id).values(approval_id=1, state="approved")
-        )
+    approving = update(tables.Message).where(tables.Message.id == draft.id).values(approval_id=1, state="approved")
+    with pytest.raises(IntegrityError), world.database.write() as connection:
+        connection.execute(approving)
 
 
 def test_the_database_forbids_bulk_mail_from_a_reps_mailbox(world: World, rita: Rep, ann: ContactId) -> None:
