@@ -213,7 +213,7 @@ class Histories(RuleBasedStateMachine):
 
 SIZES = [
     pytest.param(4, 40, id="a-few"),
-    pytest.param(150, 100, id="many", marks=pytest.mark.soak),
+    pytest.param(60, 60, id="many", marks=pytest.mark.soak),
 ]
 
 
