@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from nurture import rehearsal
+from nurture import rehearsal, selftest
 from nurture.cli.context import Context, opened
 from nurture.cli.output import JsonOption, note
 from nurture.cli.running import begin_log, ending_well, moment, print_done, tell_start
@@ -65,8 +67,19 @@ def _once(context: Context, postroom: Postroom, at: str | None, as_json: bool) -
         rehearsal.pretend(context.database, moment("--at", at))
     now = program_time(context.database)
     tell_start(context, postroom)
+    _ask_pages(context, postroom, now)
     with ending_well() as asked:
         print_done(run_once(context.database, postroom, now, stopping=asked.is_set), now, as_json)
+
+
+def _ask_pages(context: Context, postroom: Postroom, now: datetime) -> None:
+    """Let the unsubscribe pages test themselves when it is time and mail leaves this machine, as `nurture run` does."""
+    if not (context.settings.public_url and postroom.policy.real_providers):
+        return
+    if selftest.due(context.database, postroom.links, now):
+        problem = selftest.ask(context.database, postroom.links, secrets.token_hex(16), now)
+        if problem:
+            note(f"the unsubscribe pages do not answer: {problem}")
 
 
 def _until(context: Context, postroom: Postroom, until: str, as_json: bool) -> None:

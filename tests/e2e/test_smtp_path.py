@@ -7,13 +7,18 @@ import email.policy
 import signal
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
 
 import pytest
 
+from nurture.db.session import Database
+from nurture.mail.keys import parse_keys
+from nurture.web.app import create_app
 from tests.e2e.conftest import Company
 from tests.providers.servers import Postbox, free_port, smtp_server
+from tests.web.conftest import answering
 
 PEOPLE = """\
 E-mail,First name,Last name,Title,Country,Company,Owner
@@ -64,6 +69,27 @@ def test_leads_and_prospects_are_written_to_over_smtp(company: Company, postbox:
     assert company.lost() == []
     assert company.states() == {"accepted": 4}
     unsubscribe_by_one_click(company, web, lead[0])
+
+
+def test_a_run_from_cron_asks_by_itself_whether_the_pages_answer(
+    company: Company, postbox: Postbox, server: int
+) -> None:
+    database = Database(company.url)
+    ring = parse_keys((company.folder / ".nurture" / "keys").read_text("utf-8"))
+    with answering(create_app(database, ring, clock=lambda: datetime.now(UTC))) as url:
+        begin(company, server, url)
+        company("contacts", "import", company.file("people.csv", "email\nlea@harbour.example\n"))
+        company("run", "--once")
+    database.dispose()
+    assert len(postbox.mails) == 2
+    assert company.states() == {"accepted": 2}
+
+
+def test_a_run_from_cron_says_that_the_pages_do_not_answer(company: Company, postbox: Postbox, server: int) -> None:
+    begin(company, server, "http://127.0.0.1:1")
+    company("contacts", "import", company.file("people.csv", "email\nlea@harbour.example\n"))
+    assert "the unsubscribe pages do not answer" in company("run", "--once").err
+    assert postbox.mails == []
 
 
 def begin(company: Company, port: int, public_url: str) -> None:
