@@ -20,7 +20,7 @@ from nurture.db.session import Database
 from nurture.importing.report import Bad, ImportReport, RejectedFile, Tally
 from nurture.importing.table import RawRow, Table
 
-PAGE = 1000
+PAGE = 500
 """Rows in one transaction: short enough that a person's click is never kept waiting."""
 
 _NEW_OBJECTS = 100_000
