@@ -8,11 +8,16 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from nurture.db.session import Database
 from tests import databases
 
 BOTH = [pytest.param("sqlite", id="sqlite"), pytest.param("postgresql", id="postgresql", marks=pytest.mark.pg)]
+
+
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")  # how long an example takes depends on what else the machine does
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -38,8 +38,13 @@ def begin_log(*, as_json: bool) -> None:
             last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_to_stderr,
     )
+
+
+def _to_stderr(*_: object) -> structlog.PrintLogger:
+    """Print to what standard error is now, not to what it was when the log began."""
+    return structlog.PrintLogger(sys.stderr)
 
 
 def tell_start(context: Context, postroom: Postroom, more: str = "") -> None:

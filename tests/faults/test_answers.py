@@ -122,7 +122,7 @@ def _states(world: World, provider: Provider) -> list[str]:
     assert isinstance(provider, Hurried)
     assert provider.ledger is not None
     promises.check(world.database, provider.ledger.taken())
-    return [row.state for row in world.rows(tables.Message)]
+    return [row.state for row in sorted(world.rows(tables.Message), key=lambda row: row.contact_id)]
 
 
 def _drain(world: World, ledger: Ledger, provider: Provider) -> None:
