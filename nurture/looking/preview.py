@@ -119,8 +119,9 @@ def _step(asked: Asked) -> tuple[Sequence, Step]:
     step = sequence.step(asked.step)
     mails = [each.id for each in sequence.steps if each.kind == "email"]
     if step is None or step.kind != "email":
-        what = "no step" if step is None else f"the {step.kind} step"
-        raise NotFound(f"{what} {asked.step!r} of {sequence.name} sends a mail{_meant(asked.step, mails)}")
+        what = f"no step {asked.step!r} of" if step is None else f"{asked.step!r} is a {step.kind} step of"
+        where = "sends a mail" if step is None else "that sends no mail"
+        raise NotFound(f"{what} {sequence.name} {where}{_meant(asked.step, mails)}")
     return sequence, step
 
 

@@ -143,6 +143,10 @@ def test_a_preview_that_cannot_be_is_told(office: Shell) -> None:
     assert "did you mean 'lead-welcome'" in office("preview", "lead-wellcome", "welcome", *to, code=1).err
     assert "did you mean 'welcome'" in office("preview", "lead-welcome", "wellcome", *to, code=1).err
     assert (
+        "'settle' is a wait step of lead-welcome that sends no mail: there are welcome"
+        in office("preview", "lead-welcome", "settle", *to, code=1).err
+    )
+    assert (
         "no owner"
         in office("preview", "prospect-introduction", "introduce", "--contact", "cy@tiny.example", code=1).err
     )
