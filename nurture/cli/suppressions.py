@@ -104,7 +104,7 @@ def export(
     file: Annotated[Path | None, typer.Argument(help="Where to; by default standard output.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write every suppression as CSV: email, hash, scope, reason, source, actor, since.
+    """Write every suppression as CSV: email, address_hash, scope, reason, source, actor, created_at.
 
     Example: `nurture suppressions export suppressed.csv`
     """
