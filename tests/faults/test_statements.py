@@ -25,7 +25,7 @@ from tests.faults.forker import BATCH, RAISED
 from tests.faults.ledger import Ledger
 from tests.world import LINKS, World
 
-STEPS = [pytest.param(47, id="every-47th"), pytest.param(1, id="every", marks=pytest.mark.soak)]
+STEPS = [pytest.param(97, id="every-97th"), pytest.param(1, id="every", marks=pytest.mark.soak)]
 MOST = 2_000
 KILLED = -9
 

@@ -19,8 +19,6 @@ from nurture.db.session import Database
 from nurture.demo.people import awake, chance
 from tests.world import MONDAY
 
-pytestmark = pytest.mark.xdist_group("demo")  # the month is lived through in one worker only
-
 _SETTINGS = [name for name in os.environ if name.startswith("NURTURE_")]
 """What the tests' own environment says, which the demo must not hear."""
 

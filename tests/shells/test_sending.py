@@ -119,7 +119,7 @@ def test_a_switch_turned_off_holds_from_the_next_group_on(world: World, switch: 
     ledger = Meddler(meddle=turn_off)
     world.use(ledger)
     world.work()
-    world.advance(days=1)
+    world.advance(hours=2)
     assert len(ledger.taken) == 1
     assert [row.state for row in world.rows(tables.Message)].count("ready") == 1
 
@@ -236,11 +236,11 @@ def test_a_refused_login_pauses_the_sender_and_resumes_where_it_stopped(world: W
     world.work()
     assert world.row(tables.Sender).paused_reason == "401 bad token"
     ledger.answers.clear()
-    world.advance(days=1)
+    world.advance(hours=3)
     assert ledger.taken == []
     with world.database.write() as connection:
         assert senders.resume(connection, "newsletter")
-    world.advance(days=1)
+    world.advance(hours=3)
     assert len(ledger.taken) == 1
 
 
