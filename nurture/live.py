@@ -75,6 +75,11 @@ def current(connection: Connection) -> Program:
     return replace(base, versions=versions, templates={**programs.newest_templates(connection), **base.templates})
 
 
+def current_if_any(connection: Connection) -> Program | None:
+    """Return the live program, None as long as nothing was applied."""
+    return current(connection) if programs.live_hash(connection) is not None else None
+
+
 def versions(connection: Connection, ids: Collection[VersionId]) -> Mapping[VersionId, Sequence]:
     """Return the sequences that were stored under these keys; a key that is not there is left out."""
     rows = programs.versions(connection, ids) if ids else []

@@ -24,7 +24,7 @@ _KINDS = {"hard_bounce": "bounced", "complained": "complained"}
 
 def suppress_address(
     connection: Connection,
-    program: Program,
+    program: Program | None,
     ring: KeyRing,
     email: str,
     scope: Scope,
@@ -38,11 +38,15 @@ def suppress_address(
 
 
 def suppress(
-    connection: Connection, program: Program, page: Sequence[Wish], source: str, actor: str, now: datetime
+    connection: Connection, program: Program | None, page: Sequence[Wish], source: str, actor: str, now: datetime
 ) -> list[Wish]:
-    """Suppress addresses, end runs and cancel what is not sent; return the wishes that were new."""
+    """Suppress addresses, end runs and cancel what is not sent; return the wishes that were new.
+
+    Before anything is applied nothing runs that could feel it, and nobody has to wait with a list of wishes.
+    """
     added = suppressions.add(connection, page, source, actor, now)
-    intake.record(connection, program, suppressed(connection, added, now), now)
+    if program is not None:
+        intake.record(connection, program, suppressed(connection, added, now), now)
     return added
 
 

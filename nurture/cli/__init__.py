@@ -112,4 +112,8 @@ def _globals(
 
 def main() -> None:
     """Run `nurture` with the arguments of this process."""
-    app()
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from nurture import live
+from nurture import enrolling, live
 from nurture.cli.context import now_of, opened
 from nurture.cli.output import JsonOption, note, print_json, print_table, progress, say
 from nurture.core.mapping import Column, Expression, Target, parse_expression
 from nurture.errors import UsageError
 from nurture.importing.contacts import ContactsFile, import_contacts, open_contacts
 from nurture.importing.report import ImportReport
+from nurture.people import find_contact
 from nurture.program.mapping import load_mapping
 
 app = typer.Typer(help="Contacts: import them, look at them.", no_args_is_help=True)
@@ -55,6 +56,29 @@ def import_(
             now = now_of(context)
             report = import_contacts(context.database, program, context.ring, table, now, progress=heard)
     print_report(report, as_json)
+
+
+@app.command()
+def enroll(
+    ctx: typer.Context,
+    email: Annotated[str, typer.Argument(help="An address of the contact.")],
+    sequence: Annotated[str, typer.Argument(help="The name of a live sequence.")],
+    reason: Annotated[str, typer.Option(help="Why, for their timeline.")] = "by hand",
+    as_json: JsonOption = False,
+) -> None:
+    """Enroll a contact in a sequence by hand, if its audience and its re-entry policy allow it.
+
+    Example: `nurture contacts enroll ann@example.com lead-re-engage --reason "met at the fair"`
+    """
+    with opened(ctx) as context:
+        now = now_of(context)
+        with context.database.write() as connection:
+            contact = find_contact(connection, email)
+            run = enrolling.enroll(connection, live.current(connection), contact, sequence, reason, now)
+    if as_json:
+        print_json({"email": email, "sequence": sequence, "run": run})
+    else:
+        say(f"{email} is in {sequence}, run {run}.")
 
 
 def print_report(report: ImportReport, as_json: bool) -> None:

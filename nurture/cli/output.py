@@ -92,7 +92,8 @@ def _headers(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterat
     for place, name in enumerate(columns):
         cells = [row[place] for row in rows if row[place] is not None]
         numbers = bool(cells) and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in cells)
-        yield Column(name, justify="right" if numbers else "left", overflow="fold")
+        moments = bool(name) and any(isinstance(cell, datetime) for cell in cells)
+        yield Column(f"{name} (UTC)" if moments else name, justify="right" if numbers else "left", overflow="fold")
 
 
 def _plain(value: object) -> object:

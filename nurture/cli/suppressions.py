@@ -36,7 +36,7 @@ def add(
     Example: `nurture suppressions add ann@example.com --scope marketing --reason "asked by phone"`
     """
     with opened(ctx) as context, context.database.write() as connection:
-        program, now = live.current(connection), now_of(context)
+        program, now = live.current_if_any(connection), now_of(context)
         added = suppress_address(connection, program, context.ring, email, scope, reason, "cli", now)
     if as_json:
         print_json({"email": email, "scope": scope.value, "reason": reason, "added": added})
@@ -82,7 +82,7 @@ def import_(
     """
     with opened(ctx) as context:
         with context.database.read() as connection:
-            program = live.current(connection)
+            program = live.current_if_any(connection)
         with progress(f"importing {file.name}") as heard:
             report = import_suppressions(
                 context.database,

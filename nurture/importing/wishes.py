@@ -39,7 +39,7 @@ _PAGE = 1000
 
 def import_suppressions(
     database: Database,
-    program: Program,
+    program: Program | None,
     ring: KeyRing,
     path: Path,
     now: datetime,

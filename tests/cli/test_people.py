@@ -141,3 +141,25 @@ def test_a_rehearsal_lives_in_its_own_time(nurture: Shell, stored: Ask) -> None:
     database.dispose()
     nurture("contacts", "import", nurture.file("people.csv", "Email\nann@acme.example\n"))
     assert stored("SELECT created_at FROM contacts") == [("2026-03-02 09:00:00.000000",)]
+
+
+def test_a_contact_is_enrolled_by_hand(nurture: Shell, stored: Ask) -> None:
+    nurture("contacts", "import", nurture.file("people.csv", "email\nann@acme.example\n"))
+    said = nurture("contacts", "enroll", "ann@acme.example", "lead-education", "--reason", "met at the fair")
+    assert "ann@acme.example is in lead-education, run 1." in said.out
+    found = stored("SELECT run, enroll_reason FROM enrollments WHERE sequence = 'lead-education'")
+    assert found == [(1, "met at the fair")]
+
+
+def test_who_cannot_be_enrolled_is_told_why(office: Shell) -> None:
+    said = office("contacts", "enroll", "ann@acme.example", "lead-welcome", code=1)
+    assert "lead-welcome does not take this contact" in said.err
+    assert "there is no sequence 'welcome'" in office("contacts", "enroll", "ann@acme.example", "welcome", code=1).err
+
+
+def test_wishes_can_be_brought_before_anything_is_applied(bare: Shell) -> None:
+    bare("init", bare.folder)
+    gone = bare.file("gone.csv", "email\nann@acme.example\n")
+    assert bare("suppressions", "import", gone, "--json").json["suppressed"] == 1
+    bare("suppressions", "add", "bob@acme.example")
+    assert bare("suppressions", "list", "--json").json["counts"] == {"all": 2}
