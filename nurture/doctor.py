@@ -84,12 +84,23 @@ def _all(settings: Settings, connection: Connection, clock: Callable[[], datetim
     yield _late(connection, now)
     yield _lost(connection)
     yield _tried(connection)
+    yield _in_flight(connection)
     yield _ambiguous(connection, now)
     yield _switch(home)
     yield from _senders(connection)
     yield from _sequences(connection)
     if not home.rehearsal:
         yield _unsubscribe(settings, connection, home, now)
+
+
+def _in_flight(connection: Connection) -> Finding:
+    """Say what a process has in its hands: should it be gone, its messages are seen to when its leases have run out."""
+    count, until = health.in_flight(connection)
+    if not count:
+        return Finding("in flight", State.OK, "nothing is being sent right now")
+    later = f"after {until:%H:%M:%S} UTC" if until else "at the next run"
+    what = f"{count:,} messages are being sent; should that process be gone, they are seen to {later}"
+    return Finding("in flight", State.OK, what)
 
 
 def _keys(settings: Settings, connection: Connection) -> Finding:

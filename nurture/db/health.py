@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from nurture.core.words import MessageState
+from nurture.core.words import MessageState, TimerKind
 from nurture.db import tables
 from nurture.db.clock import database_clock
 
@@ -44,6 +44,16 @@ def ambiguous(connection: Connection) -> tuple[int, datetime | None]:
     query = select(func.count(), func.min(_MESSAGE.dispatching_at)).where(_MESSAGE.state == MessageState.AMBIGUOUS)
     count, since = connection.execute(query).one()
     return count, since
+
+
+def in_flight(connection: Connection) -> tuple[int, datetime | None]:
+    """Return how many messages a process has claimed or is sending, and when the last of its leases runs out."""
+    busy = (MessageState.CLAIMED, MessageState.DISPATCHING)
+    held = select(func.count(), func.max(_TIMER.lease_until)).where(
+        _TIMER.kind == TimerKind.MESSAGE, _TIMER.subject_id == _MESSAGE.id, _MESSAGE.state.in_(busy)
+    )
+    count, until = connection.execute(held).one()
+    return count, until
 
 
 def clock(connection: Connection) -> datetime:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, update
 
+from nurture import engine
 from nurture.db import senders, tables
 from nurture.db.session import Database
 from nurture.doctor import Finding, State, examine
@@ -45,6 +46,19 @@ def test_what_is_late_is_told_by_kind(world: World, settings: Settings) -> None:
     assert late.what.startswith("late by 45 minutes")
     assert "1 runs (0 in work)" in late.what
     assert "nurture run" in (late.todo or "")
+
+
+def test_what_is_being_sent_is_told_with_the_end_of_its_lease(world: World, settings: Settings) -> None:
+    world.contact("ann@example.com")
+    engine.tick(world.database, "tester", world.now)
+    with world.database.write() as connection:
+        connection.execute(update(tables.Message).values(state="dispatching", owner="gone"))
+        lease = world.now.replace(hour=9, minute=5)
+        sending = update(tables.Timer).where(tables.Timer.kind == "message")
+        connection.execute(sending.values(owner="gone", lease_until=lease))
+    found = {finding.name: finding for finding in examine(settings, world.database, lambda: world.now)}
+    assert found["in flight"].what.startswith("1 messages are being sent")
+    assert "after 09:05:00 UTC" in found["in flight"].what
 
 
 def test_what_nothing_will_wake_is_told(world: World, settings: Settings) -> None:
