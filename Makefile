@@ -22,7 +22,7 @@ demo: $(READY) ## Run the main job on SQLite and a local outbox; ARGS="..." goes
 	@$(BIN)/nurture demo $(ARGS)
 
 test: $(READY) ## Run every test on every core; ARGS="tests/core -k scoring" narrows them
-	@$(BIN)/python -m pytest -n auto --dist loadscope $(ARGS)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto --dist loadscope $(ARGS)
 
 soak: $(READY) ## Run the long tests: every fault at every statement, and a nemesis; half an hour
 	@$(BIN)/python -m pytest -n auto --dist loadscope -m soak $(ARGS)

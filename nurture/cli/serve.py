@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from functools import partial
-from types import FrameType
 from typing import Annotated
 
 import typer
-import uvicorn
-from fastapi import FastAPI
 
 from nurture.cli.context import Context, opened
 from nurture.cli.output import JsonOption
@@ -18,11 +14,7 @@ from nurture.cli.run import DatabaseOption
 from nurture.cli.running import begin_log, ending_well, tell_start
 from nurture.errors import UsageError
 from nurture.scheduler import Scheduler, new_owner, program_time
-from nurture.web.app import create_app
 from nurture.wiring import close_postroom, open_postroom
-
-GRACE_SECONDS = 10
-"""How long open connections have to end when the server does."""
 
 
 def serve(
@@ -44,6 +36,9 @@ def serve(
 
 def attend(context: Context, listening: socket.socket) -> None:
     """Run the engine of an opened installation and answer on a socket, until SIGTERM or SIGINT asks to end."""
+    from nurture.web.app import create_app  # the web's libraries take half a second, which no other command needs
+    from nurture.web.server import serve_app
+
     url = address_of(listening)
     postroom = open_postroom(context.settings, context.database, owner=new_owner(), local_url=url)
     scheduler = Scheduler(context.database, postroom, ask_public_url=bool(context.settings.public_url))
@@ -77,27 +72,3 @@ def address_of(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def serve_app(app: FastAPI, listening: socket.socket, ending: Callable[[], None]) -> None:
-    """Answer requests until SIGTERM or SIGINT asks to end, which `ending` hears at once."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,  # the address of an unsubscribe page is a key to it
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    _Server(config, ending).run(sockets=[listening])
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, telling others at once that the end was asked for."""
-
-    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ending = ending
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._ending()
-        super().handle_exit(sig, frame)

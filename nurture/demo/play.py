@@ -31,8 +31,6 @@ from nurture.mail.keys import KeyRing
 from nurture.program.load import load
 from nurture.program.mapping import load_mapping
 from nurture.sending import Postroom
-from nurture.web.site import Site
-from nurture.web.unsubscribe import unsubscribe
 
 BEGIN = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 """When the sample comes in: a Monday."""
@@ -99,7 +97,7 @@ class _Life:
     def __init__(self, database: Database, ring: KeyRing, until: datetime) -> None:
         self._database, self._until = database, until
         self._now = BEGIN
-        self._site = Site(database, ring, lambda: self._now)
+        self._ring = ring
         self._seen = 0
         with database.read() as connection:
             self._program = live.current(connection)
@@ -147,8 +145,15 @@ class _Life:
             with self._database.write() as connection:
                 intake.record(connection, self._program, told, now)
         for act in acts:
-            if act.link is not None:  # as a mail program does it: one POST to the address in the mail
-                unsubscribe(self._site, act.link.rpartition("/")[2])
+            if act.link is not None:
+                self._unsubscribe(act.link)
+
+    def _unsubscribe(self, link: str) -> None:
+        """Do what a mail program does: one POST to the address in the mail."""
+        from nurture.web.site import Site  # the web's libraries take half a second, which no other command needs
+        from nurture.web.unsubscribe import unsubscribe
+
+        unsubscribe(Site(self._database, self._ring, lambda: self._now), link.rpartition("/")[2])
 
     def _work(self, rep: Rep, now: datetime) -> None:
         if rep.email not in self._mornings or self._mornings[rep.email] > now:
