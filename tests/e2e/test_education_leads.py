@@ -25,8 +25,8 @@ DATA = Path(__file__).parent.parent / "data"
 MONDAY = "2026-03-02T08:00:00Z"
 UNTIL = datetime(2026, 4, 1, 8, tzinfo=UTC)
 
-PARTS = [pytest.param(20, id="a-twentieth"), pytest.param(1, id="all", marks=pytest.mark.soak)]
-"""The suite takes every twentieth lead; `make soak` takes all of them."""
+PARTS = [pytest.param(40, id="a-fortieth"), pytest.param(1, id="all", marks=pytest.mark.soak)]
+"""The suite takes every fortieth lead; `make soak` takes all of them."""
 
 MONTHS = ["sqlite", pytest.param("postgresql", marks=[pytest.mark.pg, pytest.mark.soak])]
 """A month is some ten thousand statements: on PostgreSQL, too, in `make soak`."""

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -155,7 +154,7 @@ def main() -> None:
                 children = [child for child in children if not os.waitpid(child, os.WNOHANG)[0]]
                 tell(children)
             case "wait a moment":
-                time.sleep(0.05)
+                signal.sigtimedwait([signal.SIGUSR1], 0.05)
                 tell("waited")
             case "kill all":
                 for child in children:
