@@ -50,7 +50,9 @@ def resume(
     sequence: SequenceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let everything, a sender or a sequence send again. What was held goes out within three quarters of an hour.
+    """Let everything, a sender or a sequence send again.
+
+    What was held is looked at again within three quarters of an hour; mail that has missed its slot gets the next one.
 
     Example: `nurture resume --sender newsletter`
     """
