@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from nurture.db.session import Database
 from nurture.mail.address import normalize
 from nurture.mail.keys import KeyRing
 from nurture.mail.wire import Outgoing
-from nurture.program.load import build
+from nurture.program.load import Loaded, build
 from nurture.providers.base import Outcome, Provider, Receipt
 from nurture.providers.outbox import Outbox
 from nurture.sending import Postroom, Sent
@@ -62,6 +63,12 @@ class Ledger:
         return Receipt(mail.id, Outcome.ACCEPTED, provider_id=f"p-{mail.id}")
 
 
+@lru_cache(maxsize=64)
+def _built(files: tuple[tuple[str, str], ...]) -> Loaded:
+    """Check and compile a program once for all tests that use it."""
+    return build(dict(files))
+
+
 class World:
     """A database with an applied program, and the moment `now`, which only the test moves."""
 
@@ -79,7 +86,7 @@ class World:
         """Apply the small program with changed files (an empty text takes a file away)."""
         files = {path: text for path, text in {**small(), **changes}.items() if text}
         with self.database.write() as connection:
-            live.apply(connection, build(files), "test", self.now)
+            live.apply(connection, _built(tuple(sorted(files.items()))), "test", self.now)
             self.program = live.current(connection)
         return self.program
 
