@@ -19,7 +19,7 @@ from nurture import intake, live
 from nurture.db import people as known
 from nurture.db import suppressions
 from nurture.db.suppressions import Wish
-from nurture.errors import DatabaseError, NotFound
+from nurture.errors import DatabaseError
 from nurture.mail.keys import KeyRing
 from nurture.people import suppressed
 from nurture.program.links import UNSUBSCRIBE_PATH, UnsubscribeToken, read_unsubscribe
@@ -74,9 +74,8 @@ def _feel(connection: Connection, wishes: list[Wish], now: datetime) -> None:
     """Let running sequences feel it. Whatever goes wrong here, the wish itself stays: nothing is sent against it."""
     try:
         with connection.begin_nested():
-            events = suppressed(connection, wishes, now)
-            intake.record(connection, live.current(connection), events, now)
-    except NotFound:
-        pass  # nothing is applied, so nothing runs
+            program = live.current_if_any(connection)
+            if program is not None:
+                intake.record(connection, program, suppressed(connection, wishes, now), now)
     except Exception:  # noqa: BLE001 - inbound: a wish is kept, whoever's program cannot follow it
         _log.exception("an unsubscribe was saved, but nothing followed from it")
