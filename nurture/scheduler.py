@@ -21,7 +21,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import DBAPIError
 
-from nurture import drafts, engine, selftest, sending
+from nurture import drafts, engine, pages, selftest, sending
 from nurture.db import decisions, instance
 from nurture.db.session import Database
 from nurture.errors import DatabaseError, NurtureError
@@ -207,19 +207,13 @@ class Scheduler:
             max_instances=1,
         )
 
-    def _pages(self, name: str, full: int, handle: Callable[[datetime], int]) -> None:
+    def _pages(self, name: str, full: int, handle: Callable[[datetime], int | Sent]) -> None:
         while not self._stopping.is_set():
-            handled = handle(program_time(self._database))
-            if handled and name != "send":
-                _log.info(name, handled=handled)
-            if handled < full:
+            if pages.work(name, lambda: handle(program_time(self._database))) < full:
                 return
 
-    def _send_page(self, now: datetime) -> int:
-        sent = sending.send_due(self._database, self._postroom, now, stopping=self._stopping.is_set)
-        if sent.due:
-            _log.info("send", **{part.name: value for part in fields(sent) if (value := getattr(sent, part.name))})
-        return sent.due
+    def _send_page(self, now: datetime) -> Sent:
+        return sending.send_due(self._database, self._postroom, now, stopping=self._stopping.is_set)
 
     # --- trouble ------------------------------------------------------------------------------------------------------
 

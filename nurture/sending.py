@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from nurture import answering, composing, deciding, failpoints, live, settling
+from nurture import answering, composing, deciding, failpoints, live, metrics, settling
 from nurture.composing import Links
 from nurture.core.decide import decide
 from nurture.core.decision import Cancel, Decision, Hold, Send, Skip
@@ -270,7 +270,9 @@ def _send(
     if not going:
         return ()
     failpoints.reach(failpoints.DISPATCHING)
-    receipts = _call(postroom.providers[name], going)
+    with metrics.call(name):
+        receipts = _call(postroom.providers[name], going)
+    metrics.receipts(name, (receipt.outcome.value for receipt in receipts))
     failpoints.reach(failpoints.ANSWERED)
     with database.write() as connection:
         known = {contact.id: contact for message in going for contact in [message.pending.due.situation.contact]}

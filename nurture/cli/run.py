@@ -11,7 +11,7 @@ import typer
 from nurture import rehearsal, selftest
 from nurture.cli.context import Context, opened
 from nurture.cli.output import JsonOption, note
-from nurture.cli.running import begin_log, ending_well, moment, print_done, tell_start
+from nurture.cli.running import MetricsPort, begin_log, ending_well, moment, print_done, scraped, tell_start
 from nurture.errors import UsageError
 from nurture.scheduler import Scheduler, new_owner, program_time, run_once
 from nurture.sending import Postroom
@@ -30,6 +30,7 @@ def run(
     until: Annotated[str | None, typer.Option(help="Live until this moment, then exit. Rehearsals only.")] = None,
     database_url: DatabaseOption = None,
     dev: Annotated[bool, typer.Option("--dev", help="Apply the folder whenever a file changes. Outbox only.")] = False,
+    metrics_port: MetricsPort = None,
     as_json: JsonOption = False,
 ) -> None:
     """Do the engine's work: review, schedule, draft and send whatever is due. SIGTERM ends it after the mail in flight.
@@ -39,6 +40,8 @@ def run(
     Example: `nurture run --once --at 2026-03-02T09:00:00Z --db sqlite:///rehearsal.db`
     """
     _check_options(once, at, until, dev)
+    if metrics_port is not None and (once or until is not None):
+        raise UsageError("--metrics-port is for a run that stays: leave out --once and --until")
     begin_log(as_json=as_json)
     with opened(ctx, database_url) as context:
         postroom = open_postroom(context.settings, context.database, owner=new_owner())
@@ -48,7 +51,8 @@ def run(
             elif once:
                 _once(context, postroom, at, as_json)
             else:
-                _forever(context, postroom, dev)
+                with scraped(context, metrics_port):
+                    _forever(context, postroom, dev)
         finally:
             close_postroom(postroom)
 

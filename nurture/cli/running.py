@@ -10,20 +10,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
+import typer
 from sqlalchemy import func, select
 
 import nurture
-from nurture import live
+from nurture import live, vitals
 from nurture.cli.context import Context
 from nurture.cli.output import note, print_json, print_table
 from nurture.db import instance, senders, tables
 from nurture.db.session import place
 from nurture.errors import UsageError
-from nurture.scheduler import Done
+from nurture.scheduler import Done, program_time
 from nurture.sending import Postroom, Sent
 
 
@@ -62,6 +64,12 @@ def tell_start(context: Context, postroom: Postroom, more: str = "") -> None:
         f"nurture {nurture.__version__}: folder {context.settings.folder}, database {where}, "
         f"providers {', '.join(used)}, program {program.hash[:12]}, {contacts:,} contacts{more}"
     )
+
+
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(help="Answer Prometheus on this port, too; 9464, for instance.", min=1, max=65535),
+]
 
 
 @contextmanager
@@ -117,3 +125,25 @@ def moment(option: str, text: str) -> datetime:
     except ValueError:
         raise UsageError(f"{option} {text!r} is no moment: write it like 2026-03-02T09:00:00Z") from None
     return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+@contextmanager
+def scraped(context: Context, port: int | None) -> Iterator[None]:
+    """Answer Prometheus on a port of this process's own, on every address, while it runs; None is no port."""
+    if port is None:
+        yield
+        return
+    try:
+        server, thread = vitals.serve(
+            vitals.Vitals(context.database, partial(program_time, context.database)), "0.0.0.0", port
+        )
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on port {port}: {error.strerror or error}; choose another --metrics-port"
+        ) from None
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

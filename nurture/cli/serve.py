@@ -42,7 +42,12 @@ def attend(context: Context, listening: socket.socket) -> None:
     url = address_of(listening)
     postroom = open_postroom(context.settings, context.database, owner=new_owner(), local_url=url)
     scheduler = Scheduler(context.database, postroom, ask_public_url=bool(context.settings.public_url))
-    app = create_app(context.database, context.ring, clock=partial(program_time, context.database))
+    app = create_app(
+        context.database,
+        context.ring,
+        clock=partial(program_time, context.database),
+        metrics_token=context.settings.secret("NURTURE_METRICS_TOKEN"),
+    )
     try:
         tell_start(context, postroom, f", {url}")
         with ending_well():

@@ -39,11 +39,15 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An installation as its pages see it; `clock` returns program time."""
+    """An installation as its pages see it; `clock` returns program time.
+
+    `metrics_token` lets scrapers in from elsewhere; without one only this machine may read /metrics.
+    """
 
     database: Database
     ring: KeyRing
     clock: Callable[[], datetime]
+    metrics_token: str | None = None
 
     def company(self) -> str:
         """Return the name of the company, as the live program says it; empty when nobody can say."""
