@@ -27,7 +27,7 @@ from nurture.cli import (
     reports,
     reps,
     run,
-    score,
+    scores,
     serve,
     suppressions,
     tasks,
@@ -73,7 +73,7 @@ app.add_typer(approvals.app, name="approvals")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(messages.app, name="messages")
 app.command("why")(why.why)
-app.command("score")(score.score)
+app.add_typer(scores.app, name="score")
 app.add_typer(reports.app, name="report")
 app.add_typer(db.app, name="db")
 app.add_typer(bench.app, name="bench")

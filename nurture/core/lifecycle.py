@@ -80,6 +80,14 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True)
+class Rank:
+    """What a point of fit and a point of engagement are worth when contacts are put in one order."""
+
+    fit: float = 1.0
+    engagement: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Lifecycle:
     """A company's definition. `stages` in order; `start` is where new contacts begin; `levels` best first.
 
@@ -99,6 +107,7 @@ class Lifecycle:
     hash: str = ""
     file: str = ""
     description: str = ""
+    rank: Rank = Rank()
     _by_name: Mapping[str, Stage] = field(default_factory=dict, init=False, repr=False, compare=False)
     _derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -59,6 +59,30 @@ def by_any_external_id(connection: Connection, ids: Collection[str]) -> dict[str
     return found
 
 
+def systems(connection: Connection) -> list[str]:
+    """Return the systems whose ids contacts have, by name."""
+    return list(connection.scalars(select(_EXTERNAL.c.system).distinct().order_by(_EXTERNAL.c.system)))
+
+
+def external_ids(connection: Connection, ids: Collection[int], system: str) -> dict[int, list[str]]:
+    """Return what `system` calls those contacts; whoever it does not know is left out."""
+    query = select(_EXTERNAL.c.contact_id, _EXTERNAL.c.external_id).where(
+        _EXTERNAL.c.system == system, in_page(_EXTERNAL.c.contact_id, ids)
+    )
+    found: dict[int, list[str]] = {}
+    for row in connection.execute(query.order_by(_EXTERNAL.c.id)) if ids else ():
+        found.setdefault(row.contact_id, []).append(row.external_id)
+    return found
+
+
+def living_after(connection: Connection, contact_id: int, limit: int) -> list[ContactId]:
+    """Return the next `limit` contacts by key that are neither merged into others nor erased."""
+    query = select(_CONTACT.c.id).where(
+        _CONTACT.c.id > contact_id, _CONTACT.c.merged_into.is_(None), _CONTACT.c.erased_at.is_(None)
+    )
+    return [ContactId(key) for key in connection.scalars(query.order_by(_CONTACT.c.id).limit(limit))]
+
+
 def contact_rows(connection: Connection, ids: Collection[int]) -> dict[int, Row[Any]]:
     """Return the rows of contacts by id."""
     if not ids:

@@ -109,7 +109,7 @@ class Reading:
 
     def lifecycle(self, house: House | None, fields: dict[str, FieldSpec] | None) -> Lifecycle | None:
         """Return the lifecycle that `nurture.toml` names; all are checked."""
-        known = ANYTHING if fields is None else _fields_known(fields)
+        known = ANYTHING if fields is None else fields_known(fields)
         found: dict[str, Lifecycle] = {}
         paths = self.by_kind["lifecycle"]
         for path in paths:
@@ -127,7 +127,7 @@ class Reading:
         self, house: House | None, fields: dict[str, FieldSpec] | None, lifecycle: Lifecycle | None
     ) -> Vocabulary:
         """Return the names that sequences may use; what could not be read is not checked."""
-        known = Vocabulary() if fields is None else _fields_known(fields)
+        known = Vocabulary() if fields is None else fields_known(fields)
         if lifecycle:
             known = own_words(parse(self.files[lifecycle.file], lifecycle.file), known)
             contents = [stage.content for stage in lifecycle.stages if stage.voice is not Voice.SILENT]
@@ -192,5 +192,6 @@ def _kind(document: Document) -> str:
     return str(value)
 
 
-def _fields_known(fields: Mapping[str, FieldSpec]) -> Vocabulary:
+def fields_known(fields: Mapping[str, FieldSpec]) -> Vocabulary:
+    """Return a vocabulary that knows the built-in fields and these own ones."""
     return Vocabulary().with_fields({name: info.type for name, info in FIELDS.items()}, fields)

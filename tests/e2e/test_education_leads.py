@@ -21,7 +21,7 @@ from nurture.db.tables import Base, ImportRun
 from nurture.deciding import Policy
 from tests.e2e.conftest import Company
 
-DATA = Path(__file__).parent.parent / "data"
+EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "education-leads"
 MONDAY = "2026-03-02T08:00:00Z"
 UNTIL = datetime(2026, 4, 1, 8, tzinfo=UTC)
 
@@ -55,8 +55,7 @@ def school(tmp_path: Path, database_url: str) -> Company:
     folder = tmp_path / "company"
     made = Company(folder, f"sqlite:///{folder / 'nurture.db'}")
     made("init", folder)
-    own = (DATA / "education-leads.fields.yaml").read_text("utf-8").split("fields:\n")[1]
-    made.file("fields.yaml", (folder / "fields.yaml").read_text("utf-8").rstrip("\n") + "\n" + own)
+    made.file("leads.fields.yaml", (EXAMPLE / "leads.fields.yaml").read_bytes())
     made("apply")
     made("rehearse", "--to", database_url, "--at", MONDAY)
     made.url = database_url
@@ -146,7 +145,7 @@ def assert_explained(school: Company, addresses: set[str]) -> None:
 
 def imported(school: Company, leads: Path) -> dict[str, Any]:
     """Import the leads with the mapping file; return what was said."""
-    said = school("contacts", "import", leads, "--mapping", DATA / "education-leads.mapping.yaml", "--json").json
+    said = school("contacts", "import", leads, "--mapping", EXAMPLE / "mapping.yaml", "--json").json
     return dict(said)
 
 

@@ -30,7 +30,7 @@ from nurture.program.mapping import load_mapping
 from tests.databases import Queries
 from tests.world import RING, World
 
-DATA = Path(__file__).parent.parent / "data"
+EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "education-leads"
 
 PEOPLE = """\
 Email,First name,Last name,Company,Website,Country
@@ -485,8 +485,8 @@ def test_real_leads_import_completely(world: World, tmp_path: Path) -> None:
     if not given:
         pytest.skip("NURTURE_TEST_LEADS_CSV names no file: the import of real leads is NOT tested")
     leads = Path(given)
-    program = world.apply({"fields.yaml": (DATA / "education-leads.fields.yaml").read_text("utf-8")})
-    mapping = load_mapping(DATA / "education-leads.mapping.yaml")
+    program = world.apply({"leads.fields.yaml": (EXAMPLE / "leads.fields.yaml").read_text("utf-8")})
+    mapping = load_mapping(EXAMPLE / "mapping.yaml")
     opened = open_contacts(leads, program, mapping, rejected=tmp_path / "rejected.csv")
     report = import_contacts(world.database, program, RING, opened, world.now)
     with leads.open(encoding="utf-8", newline="") as lines:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from nurture.core.conditions import Condition, Did, Idle, leaves
 from nurture.core.events import KINDS
-from nurture.core.lifecycle import Category, FitModel, FitRule, Lifecycle, Move, Stage
+from nurture.core.lifecycle import Category, FitModel, FitRule, Lifecycle, Move, Rank, Stage
 from nurture.core.schema.document import Document, parse
 from nurture.core.schema.flaws import Flaw, Flaws, flawed
 from nurture.core.schema.shapes import (
@@ -55,6 +55,7 @@ def read_lifecycle(text: str, file: str, known: Vocabulary = ANYTHING) -> Lifecy
         levels=tuple(shape.levels.items()),
         event_kinds=frozenset(shape.events),
         file=file,
+        rank=Rank(shape.scoring.rank.fit, shape.scoring.rank.engagement),
     )
     return replace(lifecycle, memory=memory(lifecycle))
 
@@ -179,11 +180,25 @@ class EngagementShape(Shape):
     categories: dict[Name, CategoryShape] = Field(default_factory=dict)
 
 
+def _worth(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1000:
+        raise flawed(f"expected what a point is worth, from 0 to 1000, not {value!r}")
+    return float(value)
+
+
+class RankShape(Shape):
+    """What a point of each model is worth in `rank_score`."""
+
+    fit: Annotated[float, BeforeValidator(_worth)] = 1.0
+    engagement: Annotated[float, BeforeValidator(_worth)] = 1.0
+
+
 class ScoringShape(Shape):
-    """Both models."""
+    """Both models, and how they add up to one order."""
 
     fit: FitShape = FitShape()
     engagement: EngagementShape = EngagementShape()
+    rank: RankShape = RankShape()
 
 
 def _unique_stages(stages: list[StageShape]) -> list[StageShape]:
