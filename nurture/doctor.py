@@ -156,7 +156,13 @@ def _late(connection: Connection, now: datetime) -> Finding:
     return Finding("work", State.WRONG, what, todo)
 
 
-_KINDS = {"enrollment": "runs", "message": "messages", "review": "contacts to review", "draft": "drafts"}
+_KINDS = {
+    "enrollment": "runs",
+    "message": "messages",
+    "review": "contacts to review",
+    "draft": "drafts",
+    "sla": "handoffs to watch",
+}
 
 
 def _lost(connection: Connection) -> Finding:

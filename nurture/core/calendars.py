@@ -115,6 +115,16 @@ def jitter(seed: str, within: timedelta) -> timedelta:
     return timedelta(seconds=int.from_bytes(digest[:8], "big") % seconds)
 
 
+def local_day(at: datetime, zone: str) -> date:
+    """Return the date that calendars in `zone` show at a moment."""
+    return _local(at, zone).date()
+
+
+def day_begins(day: date, zone: str) -> datetime:
+    """Return the moment at which a local date begins (where the zone skips it: the next one)."""
+    return _moment_or_after(day, time(0, 0), zone)
+
+
 def _shift(span: Span, base: datetime, zone: str, holidays: frozenset[date], direction: int) -> datetime:
     """Move by a span, forward (1) or back (-1)."""
     if span.elapsed is not None:
@@ -146,7 +156,7 @@ def _opening_at(window: Window, at: datetime, zone: str, holidays: frozenset[dat
     """Return the opening (start, end) that holds `at`."""
     today = _local(at, zone).date()
     for day in (today - _DAY, today):
-        for start, end in _openings(window, day, zone, holidays):
+        for start, end in openings(window, day, zone, holidays):
             if start <= at < end:
                 return start, end
     return None
@@ -157,13 +167,15 @@ def _openings_from(
 ) -> Iterator[tuple[datetime, datetime]]:
     """Yield the openings that end after `at`, in order, as far as the horizon."""
     for day in _days_from(_local(at, zone).date() - _DAY):
-        for start, end in _openings(window, day, zone, holidays):
+        for start, end in openings(window, day, zone, holidays):
             if end > at:
                 yield start, end
 
 
 @lru_cache(maxsize=4096)
-def _openings(window: Window, day: date, zone: str, holidays: frozenset[date]) -> tuple[tuple[datetime, datetime], ...]:
+def openings(
+    window: Window, day: date, zone: str, holidays: frozenset[date] = NO_HOLIDAYS
+) -> tuple[tuple[datetime, datetime], ...]:
     """Return when the window is open on a local date: at most one opening, two where the clock goes back within it."""
     if day.weekday() not in window.days or day in holidays:
         return ()

@@ -97,6 +97,21 @@ ZONES = _by_name()
 """The zone of each country's capital, by ISO code and English name, both casefolded."""
 
 
+def _codes() -> dict[str, str]:
+    """Index the codes by code and by every name, folded."""
+    lines = (line.split("|") for line in _TABLE.split("\n") if line)
+    return {name.casefold(): code for code, names, _ in lines for name in (code, *names.split(","))}
+
+
+CODES = _codes()
+"""The ISO code of each country, by code and English name, both casefolded."""
+
+
+def code_of(country: str | None) -> str | None:
+    """Return the ISO code of a country, None for one that the table does not have."""
+    return CODES.get(country.strip().casefold()) if country else None
+
+
 def zone_of(country: str | None) -> str | None:
     """Return the zone of a country's capital, None for a country that the table does not have."""
     return ZONES.get(country.strip().casefold()) if country else None

@@ -75,6 +75,7 @@ class TimerKind(StrEnum):
     MESSAGE = "message"
     REVIEW = "review"
     DRAFT = "draft"
+    SLA = "sla"
 
 
 class TaskState(StrEnum):

@@ -9,15 +9,27 @@ from __future__ import annotations
 from nurture.db.tables.base import NAMING, Base
 from nurture.db.tables.history import Event, Stage, StageChange, Standing
 from nurture.db.tables.machinery import ImportRun, Inbox, Instance, Lease, SendCount, Timer
-from nurture.db.tables.people import Account, Address, Contact, ExternalId, Rep, Sender
+from nurture.db.tables.people import Account, Address, Contact, ExternalId, Rep, Sender, TimeOff
 from nurture.db.tables.programs import Blob, Live, PausedSequence, ProgramVersion, SequenceVersion, Template
-from nurture.db.tables.runs import Approval, Decision, Enrollment, Handoff, Message, Suppression, Task
+from nurture.db.tables.runs import (
+    Approval,
+    Assignment,
+    Decision,
+    Enrollment,
+    Ground,
+    Handoff,
+    Message,
+    Rotation,
+    Suppression,
+    Task,
+)
 
 __all__ = [
     "NAMING",
     "Account",
     "Address",
     "Approval",
+    "Assignment",
     "Base",
     "Blob",
     "Contact",
@@ -25,6 +37,7 @@ __all__ = [
     "Enrollment",
     "Event",
     "ExternalId",
+    "Ground",
     "Handoff",
     "ImportRun",
     "Inbox",
@@ -35,6 +48,7 @@ __all__ = [
     "PausedSequence",
     "ProgramVersion",
     "Rep",
+    "Rotation",
     "SendCount",
     "Sender",
     "SequenceVersion",
@@ -44,5 +58,6 @@ __all__ = [
     "Suppression",
     "Task",
     "Template",
+    "TimeOff",
     "Timer",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
@@ -26,8 +26,29 @@ class Rep(Base):
     calendar: Mapped[dict[str, Any] | None]
     calendar_link: Mapped[str | None]
     daily_capacity: Mapped[int | None]
+    country: Mapped[str | None]
+    region: Mapped[str | None]
+    territory: Mapped[list[str] | None]
+    most_open_handoffs: Mapped[int | None]
+    handoffs_per_day: Mapped[int | None]
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
+
+
+class TimeOff(Base):
+    """Days on which a rep does not work, from the first to the last, by their own calendar."""
+
+    __tablename__ = "time_off"
+    id: Mapped[int] = key()
+    rep_id: Mapped[int] = mapped_column(ForeignKey("reps.id"), index=True)
+    first_day: Mapped[date]
+    last_day: Mapped[date]
+    reason: Mapped[str | None]
+    created_at: Mapped[datetime]
+    __table_args__ = (
+        UniqueConstraint("rep_id", "first_day", "last_day"),
+        CheckConstraint("first_day <= last_day", name="in_order"),
+    )
 
 
 class Account(Base):
@@ -51,7 +72,10 @@ class Account(Base):
 
 
 class Contact(Base):
-    """A person. The stage is a name of the live lifecycle; `merged_into` and `erased_at` mark rows that are history."""
+    """A person. The stage is a name of the live lifecycle; `merged_into` and `erased_at` mark rows that are history.
+
+    `barred_until` is how long sales does not want them back, `barred_why` the reason that it gave.
+    """
 
     __tablename__ = "contacts"
     id: Mapped[int] = key()
@@ -69,6 +93,8 @@ class Contact(Base):
     stage_since: Mapped[datetime]
     fields: Mapped[dict[str, Any]] = mapped_column(default=dict)
     consent: Mapped[dict[str, Any] | None]
+    barred_until: Mapped[datetime | None]
+    barred_why: Mapped[str | None]
     merged_into: Mapped[int | None] = mapped_column(ForeignKey("contacts.id"))
     erased_at: Mapped[datetime | None]
     created_at: Mapped[datetime]

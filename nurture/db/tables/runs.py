@@ -151,7 +151,11 @@ class Task(Base):
 
 
 class Handoff(Base):
-    """A contact handed from marketing to sales, with the packet that says why."""
+    """A contact handed from marketing to sales, with the packet that says why.
+
+    `rep_id` has it since `assigned_at` and is to accept it by `due_at`; `took_owner` says that routing made the rep the
+    contact's owner. Once closed, `outcome` is the reason that sales gave, `returns_at` when a returned one comes again.
+    """
 
     __tablename__ = "handoffs"
     id: Mapped[int] = key()
@@ -160,12 +164,28 @@ class Handoff(Base):
     state: Mapped[str]
     reason: Mapped[str]
     packet: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    from_stage: Mapped[str | None]
+    to_stage: Mapped[str | None]
     opened_at: Mapped[datetime]
+    assigned_at: Mapped[datetime | None]
+    took_owner: Mapped[bool] = mapped_column(default=False)
     due_at: Mapped[datetime | None]
+    warned_at: Mapped[datetime | None]
+    escalated_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+    closed_by: Mapped[str | None]
     outcome: Mapped[str | None]
+    note: Mapped[str | None]
+    returns_at: Mapped[datetime | None]
     __table_args__ = (
         CheckConstraint(one_of("state", HandoffState), name="state"),
+        Index("ix_handoffs_opened_at", "opened_at"),
+        Index(
+            "ix_handoffs_open_rep_id",
+            "rep_id",
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
         Index(
             "uq_handoffs_open",
             "contact_id",
@@ -174,6 +194,47 @@ class Handoff(Base):
             postgresql_where=text("state = 'open'"),
         ),
     )
+
+
+class Assignment(Base):
+    """A rep who had a handoff, from `at` to `ended_at`: why they got it, by when it was due, how that ended.
+
+    `worked_minutes` is how long they had it, in their working time.
+    """
+
+    __tablename__ = "assignments"
+    id: Mapped[int] = key()
+    handoff_id: Mapped[int] = mapped_column(ForeignKey("handoffs.id"), index=True)
+    rep_id: Mapped[int | None] = mapped_column(ForeignKey("reps.id"))
+    at: Mapped[datetime]
+    reason: Mapped[str]
+    rule: Mapped[str | None]
+    skipped: Mapped[list[str]] = mapped_column(default=list)
+    due_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    ended_why: Mapped[str | None]
+    worked_minutes: Mapped[int | None]
+    __table_args__ = (Index("ix_assignments_rep_id_at", "rep_id", "at"),)
+
+
+class Ground(Base):
+    """A fit rule or an engagement category that had given points to a contact when they were handed over."""
+
+    __tablename__ = "grounds"
+    handoff_id: Mapped[int] = mapped_column(ForeignKey("handoffs.id"), primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    points: Mapped[int]
+    __table_args__ = (CheckConstraint(one_of("kind", ("fit", "engagement")), name="kind"),)
+
+
+class Rotation(Base):
+    """Whose turn it was last in each pool of reps. One row, locked while handoffs are routed."""
+
+    __tablename__ = "rotation"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    last: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    __table_args__ = (CheckConstraint("id = 1", name="only_one"),)
 
 
 class Suppression(Base):
