@@ -10,17 +10,18 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from nurture import answering, composing, deciding, failpoints, live, metrics, settling
+from nurture import answering, composing, deciding, failpoints, live, metrics, rationing, settling
 from nurture.composing import Links
 from nurture.core.decide import decide
 from nurture.core.decision import Cancel, Decision, Hold, Send, Skip
 from nurture.core.program import Program
+from nurture.core.rates import Rates
 from nurture.core.words import MessageState, TimerKind, Voice
 from nurture.db import decisions, instance, messages, quotas, timers
 from nurture.db.session import Database
@@ -63,6 +64,7 @@ class Postroom:
     settle_after: timedelta = timedelta(days=3)
     patience: timedelta = timedelta()
     witness: Witness | None = None
+    rates: Rates = field(default_factory=Rates)
 
     @property
     def policy(self) -> Policy:
@@ -160,7 +162,8 @@ def _claim(database: Database, postroom: Postroom, now: datetime, limit: int) ->
         slots = {timer.subject_id: timer.due_at for timer in claimed}
         mine = [row for row in rows if row.state in (*messages.CLAIMABLE, MessageState.CLAIMED)]
         page = deciding.load(connection, program, mine, postroom.policy, slots, now)
-        answers = list(_decide(page, deciding.budget(connection, postroom.policy, now), postroom, now))
+        decided = list(_decide(page, deciding.budget(connection, postroom.policy, now), postroom, now))
+        answers = rationing.ration(connection, postroom.rates, decided, now)
         hashes = {pending.row.template_hash for pending, answer in answers if isinstance(answer, Send)}
         silent = [row.id for row in rows if row.state == MessageState.DISPATCHING]
         return len(claimed), _Claimed(program, answers, live.artifacts(connection, hashes), silent)

@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nurture.core.rates import Limit, Rate, Rates, parse_rate, per_day
 from nurture.core.spans import parse_span
 from nurture.errors import Problem, ProgramError, SuppressionKeyError, UsageError
 from nurture.mail.keys import KeyRing, parse_keys
@@ -30,6 +31,8 @@ _VARIABLES = {
     ("database", "url"): "NURTURE_DATABASE_URL",
     ("web", "public_url"): "NURTURE_PUBLIC_URL",
     ("reps", "provider"): "NURTURE_REPS_PROVIDER",
+    ("reps", "rate"): "NURTURE_REPS_RATE",
+    ("reps", "per_day"): "NURTURE_REPS_PER_DAY",
     ("safety", "redirect_all_to"): "NURTURE_REDIRECT_ALL_TO",
     ("safety", "allow_domains"): "NURTURE_ALLOW_DOMAINS",
     ("safety", "launch_cap"): "NURTURE_LAUNCH_CAP",
@@ -52,6 +55,7 @@ class Settings:
     allow_domains: frozenset[str]
     launch_cap: int
     settle_after: timedelta
+    rates: Rates
     secrets: Mapping[str, str] = field(repr=False)
 
     def secret(self, name: str) -> str | None:
@@ -80,10 +84,21 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         allow_domains=reading.value("safety", "allow_domains", _domains, frozenset()),
         launch_cap=reading.value("safety", "launch_cap", _count, 500),
         settle_after=reading.value("safety", "settle_after", _length, timedelta(days=3)),
+        rates=_rates(reading),
         secrets=dict(environ),
     )
     reading.finish()
     return settings
+
+
+def _rates(reading: _Reading) -> Rates:
+    """Return how much may go out from a rep's mailbox, and to the mailboxes of which domains."""
+    own = (reading.value("reps", "rate", _rate, None), reading.value("reps", "per_day", _day, None))
+    domains: dict[str, Limit] = {}
+    for names, rate in reading.entries("rates", "domains", _rate).items():
+        for name in sorted(_domains(names)):
+            domains[name] = Limit(f"domain:{names.lower()}:{int(rate.every.total_seconds())}", names.lower(), rate)
+    return Rates(tuple(rate for rate in own if rate), domains=domains)
 
 
 def _text(folder: Path, environ: Mapping[str, str]) -> str:
@@ -152,6 +167,21 @@ class _Reading:
                 self._wrong(name, key, f"{key!r} must be a table", f"write [{name}.{key}]")
         return {key: value for key, value in found.items() if isinstance(value, dict)}
 
+    def entries(self, table: str, key: str, read: Callable[[Any], T]) -> dict[str, T]:
+        """Return the entries of the table [TABLE.KEY]; `read` raises ValueError with what is wrong with one."""
+        self._known.setdefault(table, []).append(key)
+        written = self.table(table).get(key, {})
+        if not isinstance(written, dict):
+            self._wrong(table, key, f"{key!r} must be a table", f"write [{table}.{key}]")
+            return {}
+        found: dict[str, T] = {}
+        for name, value in written.items():
+            try:
+                found[name] = read(value)
+            except ValueError as error:
+                self._wrong(f"{table}.{key}", name, str(error))
+        return found
+
     def table(self, name: str) -> dict[str, Any]:
         """Return a table of the file."""
         self._known.setdefault(name, [])
@@ -173,7 +203,7 @@ class _Reading:
         if self._problems:
             raise ProgramError(sorted(self._problems, key=lambda problem: (problem.file, problem.line)))
 
-    def _wrong(self, table: str | None, key: str, what: str, hint: str) -> None:
+    def _wrong(self, table: str | None, key: str, what: str, hint: str | None = None) -> None:
         self._problems.append(Problem(FILE, *self._place(table, key), what, hint))
 
     def _place(self, table: str | None, key: str) -> tuple[int, int]:
@@ -246,3 +276,12 @@ def _length(value: Any) -> timedelta:
     if length is None:
         raise ValueError(f"{value!r} must be elapsed time, such as '3 days'")
     return length
+
+
+def _rate(value: Any) -> Rate:
+    return parse_rate(_words(value))
+
+
+def _day(value: Any) -> Rate | None:
+    most = _count(value)
+    return per_day(most) if most else None

@@ -17,6 +17,7 @@ from nurture.core.decide import decide
 from nurture.core.decision import Cancel, Hold, Send, Skip
 from nurture.core.effects import Enroll
 from nurture.core.exits import has_left
+from nurture.core.gates import rate
 from nurture.core.lifecycle import Stage
 from nurture.core.model import ContactId, Enrollment, MessageId, Situation, Suppressed, VersionId
 from nurture.core.program import Program
@@ -160,11 +161,12 @@ def _said(answer: Hold | Skip | Cancel) -> str:
 
 
 def _held(case: _Case, message: int) -> str | None:
-    """Return why a message that every gate let pass was held: its template, its provider, its domain."""
+    """Return why a message that every gate let pass was held: its rate, its template, its provider, its domain."""
     last = next((answer for answer in case.answers if answer.message_id == message), None)
-    if last is None or last.outcome != "hold" or not all(check["passed"] for check in last.checks):
+    if last is None or last.outcome != "hold":
         return None
-    return f"{last.reason} (hold)"
+    passed = all(check["passed"] or check["gate"] == rate.NAME for check in last.checks)
+    return f"{last.reason} (hold)" if passed else None
 
 
 def _unready(row: Row[Any]) -> str | None:

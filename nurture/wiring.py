@@ -6,12 +6,14 @@ A rehearsal has one provider under every name: an outbox of its own, whatever th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from nurture import witness
 from nurture.composing import Links
+from nurture.core.rates import Rates, parse_rate
 from nurture.db import instance, senders
 from nurture.db.session import Database, is_sqlite
 from nurture.errors import ProviderError, SuppressionKeyError
@@ -43,7 +45,8 @@ def open_postroom(settings: Settings, database: Database, *, owner: str, local_u
     if settings.ring is None:
         raise SuppressionKeyError("there is no suppression key: put back .nurture/keys")
     if home.rehearsal:
-        return Postroom(_rehearsing(settings, database, used), Links(local_url, settings.ring), owner)
+        outboxes = _rehearsing(settings, database, used)
+        return Postroom(outboxes, Links(local_url, settings.ring), owner, rates=settings.rates)
     providers = _configured(settings, used)
     leaves = any(provider.real for name, provider in providers.items() if name in used)
     public_url = settings.public_url or ("" if leaves else local_url)
@@ -56,6 +59,7 @@ def open_postroom(settings: Settings, database: Database, *, owner: str, local_u
         launch_cap=settings.launch_cap if home.launch_cap is None else home.launch_cap,
         settle_after=settings.settle_after,
         witness=witness_of(settings),
+        rates=_rates(settings, providers),
     )
 
 
@@ -78,6 +82,12 @@ def leaves_here(settings: Settings, name: str) -> bool:
         return True
     provider.close()
     return provider.real
+
+
+def _rates(settings: Settings, providers: Mapping[str, Provider]) -> Rates:
+    """Return the rates of the settings, with what providers say of a mailbox of theirs (`mailbox_rate`)."""
+    said = {name: getattr(provider, "mailbox_rate", None) for name, provider in providers.items()}
+    return replace(settings.rates, providers={name: parse_rate(rate) for name, rate in said.items() if rate})
 
 
 def _configured(settings: Settings, used: set[str]) -> dict[str, Provider]:

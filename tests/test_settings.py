@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nurture.core.rates import Rates
 from nurture.errors import ProgramError, SuppressionKeyError, UsageError
 from nurture.settings import Settings, load_settings
 
@@ -94,6 +95,26 @@ def test_the_environment_wins(tmp_path: Path) -> None:
     assert settings.ring.ids == ("k1",)
 
 
+def test_rates_are_read_for_mailboxes_and_for_domains(tmp_path: Path) -> None:
+    text = """
+        [reps]
+        rate = "30 per minute"
+        per_day = 400
+        [rates.domains]
+        "gmail.com, Googlemail.com" = "100 per minute"
+        "web.de" = "20 per hour"
+        """
+    rates = load(tmp_path, text).rates
+    assert [str(rate) for rate in rates.reps] == ["30 per minute", "400 per day"]
+    assert rates.domains["gmail.com"] == rates.domains["googlemail.com"]
+    assert {name: str(limit.rate) for name, limit in rates.domains.items()} == {
+        "gmail.com": "100 per minute",
+        "googlemail.com": "100 per minute",
+        "web.de": "20 per hour",
+    }
+    assert load(tmp_path, "").rates == Rates()
+
+
 def test_an_absolute_path_stays(tmp_path: Path) -> None:
     assert load(tmp_path, '[database]\nurl = "sqlite:////var/n.db"').database_url == "sqlite:////var/n.db"
 
@@ -130,7 +151,7 @@ def test_every_unknown_name_is_named_with_what_was_meant(tmp_path: Path) -> None
     assert problems(tmp_path, '[safty]\n[database]\nulr = ""\n[reps]\nprovider = "outbox"\nname = ""') == [
         "nurture.toml:8:2: unknown setting 'safty', did you mean 'safety'?",
         "nurture.toml:10:1: unknown setting 'ulr' in [database], did you mean 'url'?",
-        "nurture.toml:13:1: unknown setting 'name' in [reps], known are provider",
+        "nurture.toml:13:1: unknown setting 'name' in [reps], known are per_day, provider, rate",
     ]
 
 
@@ -141,6 +162,18 @@ def test_every_unknown_name_is_named_with_what_was_meant(tmp_path: Path) -> None
             '[web]\npublic_url = "http://mail.company.example"',
             "nurture.toml:9:1: 'http://mail.company.example' must be",
         ),
+        (
+            '[reps]\nrate = "fast"',
+            (
+                "nurture.toml:9:1: 'fast' is no rate: write a whole number per minute, hour or day, "
+                "such as '150 per minute'"
+            ),
+        ),
+        (
+            '[rates.domains]\n"web.de" = 5',
+            "nurture.toml:9:2: this must be a text, not 5",
+        ),
+        ("[rates]\ndomains = 5", "nurture.toml:9:1: 'domains' must be a table, write [rates.domains]"),
         ("[safety]\nlaunch_cap = -1", "nurture.toml:9:1: this must be a whole number, not -1"),
         ("[safety]\nlaunch_cap = true", "nurture.toml:9:1: this must be a whole number, not True"),
         ('[safety]\nallow_domains = ["a@b.example"]', "nurture.toml:9:1: 'a@b.example' must be a domain without @"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType
 
+from nurture.core.rates import Rate
 from nurture.core.words import EnrollmentState, MessageState, Scope, Voice
 
 ContactId = NewType("ContactId", int)
@@ -165,7 +166,10 @@ class Enrollment:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """An address that mail goes out from. Personal senders belong to a rep, marketing senders to nobody."""
+    """An address that mail goes out from. Personal senders belong to a rep, marketing senders to nobody.
+
+    `rates` are its own; it may have to keep those of others too (`core.rates`).
+    """
 
     id: SenderId
     name: str
@@ -176,6 +180,7 @@ class Sender:
     reply_to: str | None = None
     rep_id: RepId | None = None
     paused_reason: str | None = None
+    rates: tuple[Rate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

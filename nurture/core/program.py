@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Company, Value, VersionId
+from nurture.core.rates import Rate
 from nurture.core.sequence import Sequence
 from nurture.core.words import FieldType as FieldType
 from nurture.core.words import Voice
@@ -35,6 +36,8 @@ class SenderSpec:
     display_name: str
     provider: str
     reply_to: str | None = None
+    rate: Rate | None = None
+    per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,8 @@ _SENDING: tuple[ColumnElement[Any], ...] = (
     M.html_body,
     M.variables,
     M.content_hash,
+    M.rate_meter,
+    M.rate_slot,
 )
 
 

@@ -23,6 +23,8 @@ _STAGE = tables.Stage.__table__
 _TEMPLATE = tables.Template.__table__
 _VERSION = tables.SequenceVersion.__table__
 
+_OF_SENDERS = ("address", "display_name", "reply_to", "provider", "rate", "per_day")
+
 GONE = "no longer in nurture.toml"
 """Why a marketing sender is paused that the live program does not have."""
 
@@ -135,11 +137,13 @@ def sync_senders(connection: Connection, senders: Collection[SenderSpec], now: d
             "display_name": sender.display_name,
             "reply_to": sender.reply_to,
             "provider": sender.provider,
+            "rate": None if sender.rate is None else str(sender.rate),
+            "per_day": sender.per_day,
             "created_at": now,
         }
         for sender in senders
     ]
-    upsert(connection, _SENDER, rows, ("name",), ("address", "display_name", "reply_to", "provider"))
+    upsert(connection, _SENDER, rows, ("name",), _OF_SENDERS)
     here = in_page(_SENDER.c.name, [sender.name for sender in senders])
     back = update(_SENDER).where(here, _SENDER.c.paused_reason == GONE)
     connection.execute(back.values(paused_reason=None, paused_at=None))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
 from nurture.core.model import RepId, Sender, SenderId
+from nurture.core.rates import Rate, parse_rate, per_day
 from nurture.core.words import Voice
 from nurture.db import tables
 from nurture.db.bulk import in_page
@@ -51,4 +53,10 @@ def from_row(row: Row[Any]) -> Sender:
         reply_to=row.reply_to,
         rep_id=RepId(row.rep_id) if row.rep_id is not None else None,
         paused_reason=row.paused_reason,
+        rates=_rates(row.rate, row.per_day),
     )
+
+
+@lru_cache(maxsize=256)
+def _rates(rate: str | None, most: int | None) -> tuple[Rate, ...]:
+    return (*((parse_rate(rate),) if rate else ()), *((per_day(most),) if most else ()))

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from nurture.core.model import Company
 from nurture.core.program import SenderSpec
+from nurture.core.rates import Rate, parse_rate
 from nurture.core.schema.document import Document
 from nurture.core.schema.flaws import flawed, meant
 from nurture.core.schema.sequence import OWNER
@@ -44,11 +45,20 @@ def read_house(document: Document) -> House:
         privacy_url=about.privacy_url,
         extra=dict(about.extra),
     )
-    senders = {
-        name: SenderSpec(name, Voice.MARKETING, sender.address, sender.display_name, sender.provider, sender.reply_to)
-        for name, sender in shape.senders.items()
-    }
-    return House(shape.lifecycle, company, senders)
+    return House(shape.lifecycle, company, {name: _sender(name, sender) for name, sender in shape.senders.items()})
+
+
+def _sender(name: str, shape: SenderShape) -> SenderSpec:
+    return SenderSpec(
+        name,
+        Voice.MARKETING,
+        shape.address,
+        shape.display_name,
+        shape.provider,
+        shape.reply_to,
+        shape.rate,
+        shape.per_day,
+    )
 
 
 def _address(value: object) -> str:
@@ -100,6 +110,16 @@ def _sender_name(value: object) -> object:
     return value
 
 
+def _rate(value: object) -> Rate:
+    if not isinstance(value, str):
+        raise flawed(f"{shown(value)} is no rate", "write for example '150 per minute'")
+    try:
+        return parse_rate(value)
+    except ValueError as error:
+        what, _, hint = str(error).partition(": ")
+        raise flawed(what, hint) from None
+
+
 _Address = Annotated[str, BeforeValidator(_address)]
 _Url = Annotated[str, BeforeValidator(_url)]
 
@@ -117,13 +137,15 @@ class CompanyShape(Shape):
 
 
 class SenderShape(Shape):
-    """A general address of the company."""
+    """A general address of the company. `rate` and `per_day` are how much may go out from it."""
 
     voice: Annotated[Voice, BeforeValidator(_marketing)] = Voice.MARKETING
     address: _Address
     display_name: Text
     provider: Text = "outbox"
     reply_to: _Address | None = None
+    rate: Annotated[Rate, BeforeValidator(_rate)] | None = None
+    per_day: Annotated[int, Field(ge=1, strict=True)] | None = None
 
 
 class HouseShape(Shape):

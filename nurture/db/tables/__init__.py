@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from nurture.db.tables.base import NAMING, Base
 from nurture.db.tables.history import Event, Stage, StageChange, Standing
-from nurture.db.tables.machinery import ImportRun, Inbox, Instance, Lease, SendCount, Timer
+from nurture.db.tables.machinery import ImportRun, Inbox, Instance, Lease, Meter, SendCount, Timer
 from nurture.db.tables.people import Account, Address, Contact, ExternalId, Rep, Sender, TimeOff
 from nurture.db.tables.programs import Blob, Live, PausedSequence, ProgramVersion, SequenceVersion, Template
 from nurture.db.tables.runs import (
@@ -45,6 +45,7 @@ __all__ = [
     "Lease",
     "Live",
     "Message",
+    "Meter",
     "PausedSequence",
     "ProgramVersion",
     "Rep",

@@ -64,6 +64,22 @@ class SendCount(Base):
     count: Mapped[int] = mapped_column(default=0)
 
 
+class Meter(Base):
+    """What a rate counted in the window that runs, and what it has promised; windows are numbered since 1970.
+
+    Locked in the transaction that claims the messages. Between `window` and `last` every window is full of promises.
+    """
+
+    __tablename__ = "meters"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    window: Mapped[int] = mapped_column(Key, default=0)
+    sent: Mapped[int] = mapped_column(default=0)
+    promised: Mapped[int] = mapped_column(default=0)
+    last: Mapped[int] = mapped_column(Key, default=0)
+    last_promised: Mapped[int] = mapped_column(default=0)
+    __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
+
+
 class ImportRun(Base):
     """An import of one file under one mapping: how far it came, so that it can be restarted."""
 

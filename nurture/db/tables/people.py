@@ -145,6 +145,8 @@ class Sender(Base):
     display_name: Mapped[str]
     reply_to: Mapped[str | None]
     provider: Mapped[str]
+    rate: Mapped[str | None]
+    per_day: Mapped[int | None]
     rep_id: Mapped[int | None] = mapped_column(ForeignKey("reps.id"))
     paused_reason: Mapped[str | None]
     paused_at: Mapped[datetime | None]

@@ -71,7 +71,8 @@ class Message(Base):
     """One mail to one contact, from plan to end. `origin_key` makes it unique; see `docs/life-of-a-message.md`.
 
     Personal mail keeps its full content. Marketing mail keeps the template's hash, the variables and the hash of what
-    was sent. `lease` columns live in `timers`; `owner` names the process that claimed it.
+    was sent. `lease` columns live in `timers`; `owner` names the process that claimed it. `rate_slot` is the
+    moment that the meter `rate_meter` promised it.
     """
 
     __tablename__ = "messages"
@@ -112,6 +113,8 @@ class Message(Base):
     provider_id: Mapped[str | None] = mapped_column(index=True)
     wire_id: Mapped[str | None] = mapped_column(index=True)
     wire_hash: Mapped[str | None]
+    rate_meter: Mapped[str | None]
+    rate_slot: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     __table_args__ = (
