@@ -258,9 +258,11 @@ def _groups(ready: Sequence[_Ready], postroom: Postroom) -> Iterator[Sequence[_R
     for message in ready:
         by_provider.setdefault(message.pending.due.sender.provider, []).append(message)
     for name, queue in by_provider.items():
-        size = max(1, postroom.providers[name].batch)
-        for start in range(0, len(queue), size):
+        start = 0
+        while start < len(queue):
+            size = max(1, postroom.providers[name].batch)  # asked again: it learns from every group
             yield queue[start : start + size]
+            start += size
 
 
 def _send(

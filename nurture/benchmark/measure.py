@@ -17,6 +17,7 @@ from nurture.benchmark.stock import PUBLIC_URL, RING
 from nurture.composing import Links
 from nurture.db.session import Database
 from nurture.errors import UsageError
+from nurture.garbage import collect_rarely
 from nurture.mail.wire import Outgoing
 from nurture.providers import base
 from nurture.providers.base import Outcome, Provider, Receipt
@@ -102,6 +103,7 @@ def work(job: Job, now: datetime, barrier: Barrier | None = None) -> Measured:
     """Send what is due in this process; everybody who shares `barrier` begins together."""
     database, provider = Database(job.database), open_provider(job)
     postroom = Postroom({"outbox": provider}, LINKS, new_owner())
+    collect_rarely()
     try:
         if barrier:
             barrier.wait(60)

@@ -13,6 +13,7 @@ from nurture.cli.context import Context, opened
 from nurture.cli.output import JsonOption, note
 from nurture.cli.running import MetricsPort, begin_log, ending_well, moment, print_done, scraped, tell_start
 from nurture.errors import UsageError
+from nurture.garbage import collect_rarely
 from nurture.scheduler import Scheduler, new_owner, program_time, run_once
 from nurture.sending import Postroom
 from nurture.watching import require_outbox
@@ -45,6 +46,7 @@ def run(
     begin_log(as_json=as_json)
     with opened(ctx, database_url) as context:
         postroom = open_postroom(context.settings, context.database, owner=new_owner())
+        collect_rarely()
         try:
             if until is not None:
                 _until(context, postroom, until, as_json)

@@ -13,6 +13,7 @@ from nurture.cli.output import JsonOption
 from nurture.cli.run import DatabaseOption
 from nurture.cli.running import begin_log, ending_well, tell_start
 from nurture.errors import UsageError
+from nurture.garbage import collect_rarely
 from nurture.scheduler import Scheduler, new_owner, program_time
 from nurture.wiring import close_postroom, open_postroom
 
@@ -48,6 +49,7 @@ def attend(context: Context, listening: socket.socket) -> None:
         clock=partial(program_time, context.database),
         metrics_token=context.settings.secret("NURTURE_METRICS_TOKEN"),
     )
+    collect_rarely()
     try:
         tell_start(context, postroom, f", {url}")
         with ending_well():

@@ -39,6 +39,20 @@ class Meddler(Ledger):
         return super().send(group, seconds=seconds)
 
 
+@dataclass
+class Learner(Ledger):
+    """A provider that carries more and more mails at once, as its connections prove fast."""
+
+    batch: int = 1
+    sizes: list[int] = field(default_factory=list)
+
+    def send(self, group: Sequence[Outgoing], *, seconds: float) -> list[Receipt]:
+        """Take the mail, and twice as many the next time."""
+        self.sizes.append(len(group))
+        self.batch *= 2
+        return super().send(group, seconds=seconds)
+
+
 class Killed(BaseException):
     """The process is gone: nothing catches this."""
 
@@ -242,6 +256,14 @@ def test_a_refused_login_pauses_the_sender_and_resumes_where_it_stopped(world: W
         assert senders.resume(connection, "newsletter")
     world.advance(hours=3)
     assert len(ledger.taken) == 1
+
+
+def test_a_group_is_as_large_as_its_provider_has_learned_by_then(world: World) -> None:
+    provider = Learner()
+    world.use(provider)
+    world.contacts([f"c{number}@example.com" for number in range(10)])
+    assert world.work().accepted == 10
+    assert provider.sizes == [1, 2, 4, 3]
 
 
 def test_a_provider_that_raises_leaves_its_group_ambiguous(world: World) -> None:

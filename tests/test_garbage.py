@@ -1,0 +1,27 @@
+"""How often garbage is looked for, in a process of its own: it changes the whole process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROCESS = """
+import gc
+from nurture.garbage import NEW_VALUES, collect_rarely
+collect_rarely()
+frozen = gc.get_freeze_count()
+assert frozen > 1_000 and gc.get_threshold()[0] == NEW_VALUES and gc.isenabled()
+class Cycle:
+    gone = False
+    def __init__(self): self.me = self
+    def __del__(self): Cycle.gone = True
+Cycle()
+held = [[] for _ in range(NEW_VALUES + 1)]
+assert Cycle.gone
+collect_rarely()
+assert gc.get_freeze_count() == frozen
+"""
+
+
+def test_what_is_loaded_is_left_alone_and_cycles_are_still_collected() -> None:
+    subprocess.run([sys.executable, "-c", PROCESS], check=True)
