@@ -17,9 +17,11 @@ from nurture.core import conditions
 from nurture.core.effects import Reaction, UpdateContact
 from nurture.core.model import ContactId, Event, Situation
 from nurture.core.program import Program
+from nurture.core.qualification import slot_kinds
 from nurture.core.react import react
-from nurture.core.words import LIVE_ENROLLMENTS
-from nurture.db import effects, situations
+from nurture.core.signals import account_kinds
+from nurture.core.words import LIVE_ENROLLMENTS, TimerKind
+from nurture.db import effects, situations, timers
 from nurture.db import events as event_rows
 
 QUIET = frozenset({"sent", "refused", "delivered", "opened", "deferred", "stage_left", "sequence_entered"})
@@ -52,8 +54,8 @@ def record(
     """Record a page of events in the caller's transaction and carry out what follows.
 
     An `updated` event carries `data.set` (fields to write, before anything is decided) and may carry `data.stage` (a
-    move that a step asks for) with `data.actor` and `data.reason`. Every event names its contact; events about
-    accounts alone are kept and lead to nothing by themselves. `locked` are the contacts of the events that are still
+    move that a step asks for) with `data.actor` and `data.reason`. Events about accounts alone are kept; where the
+    lifecycle lets them lift the account's people, these become due for review. `locked` are the contacts of the events that are still
     there, if the caller has locked them. `known` are the situations, still without events, of contacts that this
     transaction has made: they are neither locked nor loaded.
     """
@@ -73,6 +75,9 @@ def record(
         if contact_id in made and contact_id not in changed
     }
     loaded = situations.load(connection, by_contact.keys() - ready.keys(), program.lifecycle.memory, now) | ready
+    if shared := account_kinds(program.lifecycle):
+        loaded = situations.with_account_events(connection, loaded, since, shared)
+        _review_colleagues(connection, fresh, shared, now)
     written = _react(connection, program, by_contact, loaded, now)
     return Recorded(
         added=len(fresh),
@@ -84,6 +89,16 @@ def record(
         cancelled=written.cancelled,
         voided=written.voided,
     )
+
+
+def _review_colleagues(
+    connection: Connection, fresh: Sequence[Event], kinds: Collection[str], now: datetime
+) -> None:
+    """Let the people of accounts to which something new happened be reviewed now: in pages, however many they are."""
+    accounts = {e.account_id for e in fresh if e.contact_id is None and e.account_id is not None and e.kind in kinds}
+    if accounts:
+        people = situations.people_of(connection, accounts)
+        timers.set_timers(connection, [(TimerKind.REVIEW, contact_id, now) for contact_id in people])
 
 
 def _concerned(fresh: Sequence[Event], program: Program) -> dict[ContactId, tuple[Event, ...]]:
@@ -103,7 +118,7 @@ def _concerned(fresh: Sequence[Event], program: Program) -> dict[ContactId, tupl
 def _named(program: Program) -> frozenset[str]:
     """Return the kinds of events that the program's scores, conditions, triggers and exits name."""
     rules = program.lifecycle
-    weighed = {kind for category in rules.categories for kind in category.weights}
+    weighed = {kind for category in rules.categories for kind in category.weights} | slot_kinds(rules)
     spoken = [move.when for move in rules.moves if move.when] + [when for _, when in rules.levels]
     for sequence in program.sequences.values():
         spoken += [ending.when for ending in sequence.exits if ending.when]

@@ -11,7 +11,7 @@ from nurture import live
 from nurture.cli.context import now_of, opened
 from nurture.cli.draft_page import score_line
 from nurture.cli.output import JsonOption, note, print_json, print_table, say, shown
-from nurture.core.scoring import Receipt, RuleLine
+from nurture.core.receipts import Receipt, RuleLine
 from nurture.looking.scores import Score
 from nurture.looking.scores import score as look
 from nurture.people import find_contact

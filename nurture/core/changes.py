@@ -1,4 +1,4 @@
-"""When time alone changes an answer: events leave a window, silence grows long, engagement decays.
+"""When time alone changes an answer: events leave a window, silence grows long, engagement decays, slots go stale.
 
 Nothing here knows of events to come. An answer that scores decide is followed with the standing as it will be then.
 """
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
 from nurture.core.conditions import Compare, Condition, Did, Idle, Op, done, end_of, last_signal, leaves
 from nurture.core.decay import Curve, moment, ticks
-from nurture.core.facts import SCORED
+from nurture.core.facts import asks_slots, is_scored
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Situation, Value
+from nurture.core.qualification import slot_kinds, stale_at
 from nurture.core.scoring import fades, fit, restood
 
 Answer = TypeVar("Answer")
@@ -33,21 +34,22 @@ def changes_at(condition: Condition, situation: Situation, lifecycle: Lifecycle,
 
 
 def standing_changes_at(situation: Situation, lifecycle: Lifecycle, now: datetime) -> datetime | None:
-    """Return the earliest moment after `now` at which time alone changes the grade or the level, None if never."""
+    """Return the earliest moment after `now` at which time alone changes grade, level or slots, None if never."""
     return Outlook(situation, lifecycle, now).standing_changes()
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What an answer depends on that time alone can change: hundredths of engagement, windows, silences.
+    """What an answer depends on that time alone can change: hundredths of engagement, windows, silences, slots.
 
-    `kinds` are the kinds of events that the windows are about.
+    `kinds` are the kinds of events that the windows are about, and those that fill slots, if they are watched.
     """
 
     thresholds: tuple[int, ...] = ()
     windows: tuple[Did, ...] = ()
     silences: tuple[Idle, ...] = ()
     kinds: frozenset[str] = frozenset()
+    slots: bool = False
 
 
 def watched(condition: Condition, lifecycle: Lifecycle) -> Watched:
@@ -61,7 +63,7 @@ class Outlook:
     def __init__(self, situation: Situation, lifecycle: Lifecycle, now: datetime) -> None:
         """Take the situation as it is at `now`; its standing is used where it is of that moment."""
         self._situation, self._lifecycle, self._now = situation, lifecycle, now
-        self._curve = Curve(situation.events, lifecycle)
+        self._curve = Curve(situation.events, lifecycle, situation.account_events)
         self._kinds = {event.kind for event in situation.events}
         self._crossings: dict[tuple[int, int], int | None] = {}
         self._seen: dict[datetime, Situation] = {}
@@ -74,8 +76,8 @@ class Outlook:
         return self._first(lambda seen, at: condition.test(seen, self._lifecycle, at), watched)
 
     def standing_changes(self) -> datetime | None:
-        """Return when time alone changes the grade or the level."""
-        return self._first(_grade_and_level, self._lifecycle.derived(_of_standing))
+        """Return when time alone changes the grade, the level, or what is known from fresh evidence."""
+        return self._first(_kept, self._lifecycle.derived(_of_standing))
 
     def _first(self, answer: Callable[[Situation, datetime], Answer], watched: Watched) -> datetime | None:
         if not (watched.silences or self._curve) and self._kinds.isdisjoint(watched.kinds):
@@ -118,6 +120,8 @@ class Outlook:
             moments += [end for end in ends if end > after]
         if watched.thresholds and self._curve and (crossing := self._crossed(watched.thresholds, after)):
             moments.append(crossing)
+        if watched.slots and (stale := stale_at(self._situation, self._lifecycle, after)):
+            moments.append(stale)
         return min(moments) if moments else None
 
     def _crossed(self, thresholds: tuple[int, ...], after: datetime) -> datetime | None:
@@ -140,24 +144,31 @@ class Outlook:
         return self._crossings[asked]
 
 
-def _grade_and_level(seen: Situation, at: datetime) -> tuple[str, str | None]:
+def _kept(seen: Situation, at: datetime) -> tuple[object, ...]:
     assert seen.standing is not None
-    return seen.standing.grade, seen.standing.level
+    return seen.standing.grade, seen.standing.level, seen.standing.slots
 
 
 # --- what to watch ----------------------------------------------------------------------------------------------------
 
 
 def _of_standing(lifecycle: Lifecycle) -> Watched:
-    return _watched((*_of_fit(lifecycle), *_of_levels(lifecycle)), lifecycle)
+    seen = _watched((*_of_fit(lifecycle), *_of_levels(lifecycle)), lifecycle)
+    return _with_slots(seen, lifecycle) if lifecycle.slots else seen
 
 
 def _watched(parts: Iterable[Compare | Did | Idle], lifecycle: Lifecycle) -> Watched:
     expanded = tuple(_expanded(parts, lifecycle))
-    thresholds = {points for part in expanded if isinstance(part, Compare) for points in _thresholds(part)}
+    compared = [part for part in expanded if isinstance(part, Compare)]
+    thresholds = {points for part in compared if part.field == "engagement" for points in _thresholds(part)}
     windows = tuple(dict.fromkeys(part for part in expanded if isinstance(part, Did) and part.within is not None))
     silences = tuple(dict.fromkeys(part for part in expanded if isinstance(part, Idle)))
-    return Watched(tuple(sorted(thresholds)), windows, silences, frozenset(did.event for did in windows))
+    seen = Watched(tuple(sorted(thresholds)), windows, silences, frozenset(did.event for did in windows))
+    return _with_slots(seen, lifecycle) if any(asks_slots(part.field) for part in compared) else seen
+
+
+def _with_slots(seen: Watched, lifecycle: Lifecycle) -> Watched:
+    return replace(seen, slots=True, kinds=seen.kinds | slot_kinds(lifecycle))
 
 
 def _expanded(parts: Iterable[Compare | Did | Idle], lifecycle: Lifecycle) -> Iterator[Compare | Did | Idle]:
@@ -168,7 +179,7 @@ def _expanded(parts: Iterable[Compare | Did | Idle], lifecycle: Lifecycle) -> It
                 yield from _of_fit(lifecycle)
             case Compare("level"):
                 yield from _expanded(_of_levels(lifecycle), lifecycle)
-            case Compare(field) if field not in SCORED:
+            case Compare(field) if not is_scored(field):
                 continue
             case _:
                 yield part

@@ -20,7 +20,7 @@ from nurture.core import calendars
 from nurture.core.comparing import Op as Op
 from nurture.core.comparing import comparison
 from nurture.core.events import HUMAN, KINDS
-from nurture.core.facts import FIELDS, reader
+from nurture.core.facts import FIELDS, SLOTS, reader
 from nurture.core.model import Company, Event, Situation, Value
 from nurture.core.spans import Span
 
@@ -209,7 +209,11 @@ def _inside(condition: Condition) -> str:
 
 def _say_compare(compare: Compare, *, negated: bool = False) -> str:
     info = FIELDS.get(compare.field)
-    label = info.label if info else compare.field.replace("fields.", "").replace(".", " ").replace("_", " ")
+    label = (
+        info.label
+        if info
+        else compare.field.replace("fields.", "").removeprefix(SLOTS).replace(".", " ").replace("_", " ")
+    )
     words = (_NEGATED if negated else _WORDS)[compare.op]
     return f"{label} {words}" if compare.value is None else f"{label} {words} {_say_value(compare.value)}"
 

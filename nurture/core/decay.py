@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from nurture.core.lifecycle import Lifecycle
+from nurture.core.lifecycle import Category, Lifecycle
 from nurture.core.model import Event
+from nurture.core.signals import SIGNAL, expires_at, strength
 
 FORGOTTEN_AFTER = 10
 """Half-lives after which a contribution (by then a thousandth of its weight) counts nothing."""
@@ -19,8 +20,10 @@ FORGOTTEN_AFTER = 10
 TICK = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Parts = list[tuple[int, float]]
-"""Contributions: (when, points while fresh)."""
+Part = tuple[int, float, int]
+"""A contribution: (when, points while fresh, from when on it counts nothing)."""
+
+Parts = list[Part]
 
 
 def ticks(at: datetime) -> int:
@@ -35,18 +38,33 @@ def moment(at: int) -> datetime:
 
 def left(parts: Parts, half_life: int, at: int) -> list[float]:
     """Return what is left of contributions. One dated in the future (a clock that runs ahead) is fresh."""
-    forgotten = at - half_life * FORGOTTEN_AFTER
-    return [full * 0.5 ** ((at - since) / half_life if at > since else 0) for since, full in parts if since > forgotten]
+    return [full * 0.5 ** ((at - since) / half_life if at > since else 0) for since, full, end in parts if at < end]
+
+
+def part(event: Event, weight: int, half_life: int) -> Part:
+    """Return what an event gives to a category: its weight, as far as it can be trusted and is strong, and until when.
+
+    A contribution is forgotten after ten half-lives; an intent signal may expire before.
+    """
+    since = ticks(event.at)
+    end, full = since + half_life * FORGOTTEN_AFTER, weight * event.trust
+    if event.kind == SIGNAL:
+        full *= strength(event)
+        expires = expires_at(event)
+        end = end if expires is None else min(end, ticks(expires))
+    return since, full, end
 
 
 @dataclass(slots=True)
 class _Group:
-    """What events gave to one category, and took away from it."""
+    """What events gave to one category, and took away from it; `shared` is what the account earned for its people."""
 
     cap: int
     half_life: int
+    shared_cap: int
     earned: Parts
     lost: Parts
+    shared: Parts
 
 
 class Curve:
@@ -56,18 +74,23 @@ class Curve:
     of the other. Without negative weights the least is engagement itself and the most what it was.
     """
 
-    def __init__(self, events: Iterable[Event], lifecycle: Lifecycle) -> None:
-        """Take the events that weigh anything."""
+    def __init__(self, events: Iterable[Event], lifecycle: Lifecycle, shared: Iterable[Event] = ()) -> None:
+        """Take the events that weigh anything; `shared` are those about the account alone."""
         weighing = lifecycle.derived(_weighing)
         groups: dict[int, _Group] = {}
         for event in events:
             for place, weight in weighing.get(event.kind, ()):
-                category = lifecycle.categories[place]
                 group = groups.get(place)
                 if group is None:
-                    group = groups[place] = _Group(category.cap, category.half_life // TICK, [], [])
-                full = weight * event.trust
-                (group.earned if full >= 0 else group.lost).append((ticks(event.at), full))
+                    group = groups[place] = _group(lifecycle.categories[place])
+                made = part(event, weight, group.half_life)
+                (group.earned if weight >= 0 else group.lost).append(made)
+        for event in shared:
+            for place, weight in weighing.get(event.kind, ()):
+                group = groups.setdefault(place, _group(lifecycle.categories[place]))
+                if group.shared_cap:
+                    made = part(event, weight, group.half_life)
+                    (group.shared if weight >= 0 else group.lost).append(made)
         self._groups = [groups[place] for place in sorted(groups)]
         self.only_falls = not any(group.lost for group in self._groups)
 
@@ -77,10 +100,13 @@ class Curve:
 
     def least(self, until: int, since: int) -> int:
         """Return the least that engagement is from `since` until `until`; with both the same, what it is then."""
-        return sum(
-            _capped(group.cap, left(group.earned, group.half_life, until), left(group.lost, group.half_life, since))
-            for group in self._groups
-        )
+        value = 0
+        for group in self._groups:
+            earned, lost = left(group.earned, group.half_life, until), left(group.lost, group.half_life, since)
+            if group.shared:
+                earned.append(min(group.shared_cap, math.fsum(left(group.shared, group.half_life, until))))
+            value += _capped(group.cap, earned, lost)
+        return value
 
     def reaches(self, points: int, since: int) -> int | None:
         """Return the earliest tick after `since` at which it may be on the other side of `points`, None if never."""
@@ -111,7 +137,7 @@ class Curve:
 
     def _settled(self, since: int) -> int:
         """Return when nothing counts any more."""
-        ends = (at + g.half_life * FORGOTTEN_AFTER for g in self._groups for at, _ in (*g.earned, *g.lost))
+        ends = (end for g in self._groups for _, _, end in (*g.earned, *g.lost, *g.shared))
         return max(ends, default=since)
 
     def _guess(self, points: int, since: int) -> int | None:
@@ -123,7 +149,7 @@ class Curve:
             (
                 group.cap,
                 group.half_life,
-                sum(left(group.earned, group.half_life, since)),
+                sum(left([*group.earned, *group.shared], group.half_life, since)),
                 sum(left(group.lost, group.half_life, since)),
             )
             for group in self._groups
@@ -133,6 +159,10 @@ class Curve:
             rest = points - 0.5 - lost
             return since + math.ceil(half_life * math.log2(earned / rest)) if 0 < rest < earned else None
         return _falls_below(points, sums, since, self._settled(since))
+
+
+def _group(category: Category) -> _Group:
+    return _Group(category.cap, category.half_life // TICK, category.account_cap, [], [], [])
 
 
 def _falls_below(points: int, sums: Sequence[tuple[int, int, float, float]], since: int, settled: int) -> int:

@@ -60,6 +60,7 @@ _KINDS = (
     EventKind("handoff_rejected", "was rejected by sales"),
     EventKind("handoff_returned", "was returned by sales"),
     EventKind("task_done", "had a task done"),
+    EventKind("slot_set", "was qualified"),
     EventKind("updated", "was updated"),
     EventKind("time_passed", "was reviewed"),
 )

@@ -1,7 +1,7 @@
 """The fields that conditions and templates may name, and what each one says about a contact in a situation.
 
 A bare name is about the contact, `account.…` about the company, `fields.…` and `account.fields.…` are the company's own
-fields. Unknown is None (or an absent key): a blank text is as unknown as none at all.
+fields, `slots.…` its qualification slots. Unknown is None (or an absent key); so is a blank text.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ FIELDS: Mapping[str, FieldInfo] = {
     "fit_points": FieldInfo(_NUMBER, "fit points"),
     "engagement": FieldInfo(_NUMBER, "engagement"),
     "level": FieldInfo(_TEXT, "level"),
+    "slots_filled": FieldInfo(_NUMBER, "number of qualification slots filled"),
     "owner": FieldInfo(_TEXT, "owner's e-mail address"),
     "account.name": FieldInfo(_TEXT, "company"),
     "account.domain": FieldInfo(_TEXT, "company's domain"),
@@ -65,8 +66,21 @@ FIELDS: Mapping[str, FieldInfo] = {
 }
 """Every built-in field by the name that conditions use. Own fields are declared in `fields.yaml`."""
 
-SCORED = frozenset({"fit", "fit_points", "engagement", "level"})
-"""Fields that are read from the standing: they change with what happens, and with time alone."""
+SCORED = frozenset({"fit", "fit_points", "engagement", "level", "slots_filled"})
+"""Fields that are read from the standing: they change with what happens, and with time alone. So do `slots.…`."""
+
+SLOTS = "slots."
+"""What the name of a qualification slot begins with in conditions: `slots.budget`."""
+
+
+def is_scored(field: str) -> bool:
+    """Return whether a field is read from the standing."""
+    return field in SCORED or field.startswith(SLOTS)
+
+
+def asks_slots(field: str) -> bool:
+    """Return whether a field says something about qualification slots."""
+    return field == "slots_filled" or field.startswith(SLOTS)
 
 
 def lookup(field: str, situation: Situation, lifecycle: Lifecycle) -> Value:
@@ -82,7 +96,15 @@ def reader(field: str) -> Reader:
         return _own_of_contact(field.removeprefix("fields."))
     if field.startswith("account.fields."):
         return _own_of_account(field.removeprefix("account.fields."))
+    if field.startswith(SLOTS):
+        return _slot(field.removeprefix(SLOTS))
     return lambda situation, lifecycle: None
+
+
+def count_filled(slots: Iterable[tuple[str, str]], lifecycle: Lifecycle) -> int:
+    """Return how many of the known (slot, value) count as filled: not those whose value speaks against."""
+    against = {slot.name: slot.against for slot in lifecycle.slots if slot.against}
+    return sum(value not in against.get(name, ()) for name, value in slots)
 
 
 def known(value: object) -> Value:
@@ -221,6 +243,18 @@ def _level(situation: Situation, _: Lifecycle) -> Value:
     return situation.standing.level if situation.standing else None
 
 
+def _slot(name: str) -> Reader:
+    def read(situation: Situation, _: Lifecycle) -> Value:
+        slots = situation.standing.slots if situation.standing else ()
+        return next((value for slot, value in slots if slot == name), None)
+
+    return read
+
+
+def _slots_filled(situation: Situation, lifecycle: Lifecycle) -> Value:
+    return count_filled(situation.standing.slots, lifecycle) if situation.standing else 0
+
+
 def _owner(situation: Situation, _: Lifecycle) -> Value:
     return situation.contact.owner.email if situation.contact.owner else None
 
@@ -246,6 +280,7 @@ _READERS: Mapping[str, Reader] = {
     "fit_points": _fit_points,
     "engagement": _engagement,
     "level": _level,
+    "slots_filled": _slots_filled,
     "owner": _owner,
     "open_tasks": lambda situation, _: len(situation.tasks),
     "active_sequences": _active_sequences,

@@ -35,8 +35,9 @@ class Move:
     """A move that the company allows, made when `when` holds.
 
     `dwell` is how long a contact must have been in `from_stage`; `cool_off` how long after *leaving* `to_stage` they
-    may not come back by this move; `at_most` how often the move may be made per contact. Moves are tried in file
-    order; the first that holds is made.
+    may not come back by this move, where `cool_off_by` has no other length for the reason for which they left (None:
+    never again); `at_most` how often the move may be made per contact. Moves are tried in file order; the first that
+    holds is made.
     """
 
     from_stage: str
@@ -47,6 +48,7 @@ class Move:
     cool_off: Span | None = None
     at_most: int | None = None
     line: int = 0
+    cool_off_by: tuple[tuple[str, Span | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,48 @@ class FitModel:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A group of event kinds with a cap (hundredths) on what they can give together, and a half-life."""
+    """A group of event kinds with a cap (hundredths) on what they can give together, and a half-life.
+
+    Of that, events about the contact's account alone give at most `account_cap`; 0 is nothing.
+    """
 
     name: str
     cap: int
     weights: Mapping[str, int]
     half_life: timedelta
+    line: int = 0
+    account_cap: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SlotSource:
+    """A kind of event that fills a slot: with `value`, or with what its data say under `data`.
+
+    `where` are (name, allowed words) that the event's data must say; `confidence` (0-1) is how sure that makes us.
+    """
+
+    event: str
+    value: str | None = None
+    data: str | None = None
+    where: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    confidence: float = 1.0
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Something to know of a contact before they are qualified: a budget, a need.
+
+    What was said stays fresh for `fresh_for`, then the slot is unknown again. `values` are the words that it may hold
+    (empty: any text); one of those in `against` is known, but does not count as filled.
+    """
+
+    name: str
+    label: str
+    fresh_for: Span
+    values: tuple[str, ...] = ()
+    against: frozenset[str] = frozenset()
+    sources: tuple[SlotSource, ...] = ()
     line: int = 0
 
 
@@ -91,6 +129,9 @@ class Rank:
 class Lifecycle:
     """A company's definition. `stages` in order; `start` is where new contacts begin; `levels` best first.
 
+    A statement about one of the `slots` counts with at least `least_confidence`. `recycles` is how often the engine
+    may take a contact back from a stage of role `engage` to one of role `nurture`, whatever the reason (None: always).
+
     `memory` is how far back events are loaded: longer than any half-life or condition looks.
     `event_kinds` are the company's own kinds beside those of `core.events`.
     """
@@ -102,6 +143,9 @@ class Lifecycle:
     fit: FitModel = FitModel()
     categories: tuple[Category, ...] = ()
     levels: tuple[tuple[str, Condition], ...] = ()
+    slots: tuple[Slot, ...] = ()
+    least_confidence: float = 0.5
+    recycles: int | None = None
     event_kinds: frozenset[str] = frozenset()
     memory: timedelta = timedelta(days=400)
     hash: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nurture.core.conditions import Compare, Condition, Op, leaves, mentions
-from nurture.core.facts import SCORED
+from nurture.core.facts import is_scored
 from nurture.core.findings import Texts
 from nurture.core.lifecycle import Lifecycle, Stage
 from nurture.core.program import Program
@@ -57,7 +57,7 @@ def _dead_ends(stage: Stage, program: Program, texts: Texts) -> Iterator[Problem
 def _circular(lifecycle: Lifecycle, texts: Texts) -> Iterator[Problem]:
     """Yield that a rule reads the score which it is part of: there it is always unknown."""
     for rule in (*lifecycle.fit.rules, *lifecycle.fit.disqualifiers):
-        for field in sorted(mentions(rule.when) & SCORED):
+        for field in sorted(filter(is_scored, mentions(rule.when))):
             what = f"fit cannot depend on `{field}`: it is computed first"
             yield texts.problem(lifecycle.file, rule.line, what, "ask for facts about the contact", word=field)
     for level, condition in lifecycle.levels:

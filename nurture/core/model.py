@@ -106,7 +106,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The last computed score. Points are integer hundredths; `as_of` is the moment it was computed for."""
+    """The last computed score. Points are integer hundredths; `as_of` is the moment it was computed for.
+
+    `slots` are the qualification slots that were filled with fresh evidence then: (slot, value), by name.
+    """
 
     fit_points: int
     grade: str
@@ -114,6 +117,7 @@ class Standing:
     as_of: datetime
     level: str | None = None
     model_hash: str = ""
+    slots: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +219,7 @@ class Situation:
 
     `events` are oldest first and reach back as far as the lifecycle's `memory`; `enrollments` are all runs,
     oldest first; `messages` those that are not final plus the sent ones within `memory`, by due time.
+    `account_events` are what happened to the account as such, where the lifecycle lets that count.
     """
 
     contact: Contact
@@ -226,6 +231,7 @@ class Situation:
     messages: tuple[MessageBrief, ...] = ()
     tasks: tuple[OpenTask, ...] = ()
     open_handoff: bool = False
+    account_events: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from nurture.core.conditions import end_of
 from nurture.core.effects import MoveStage
 from nurture.core.lifecycle import Lifecycle, Move
 from nurture.core.model import Situation
+from nurture.core.words import Role
 from nurture.errors import Refused
 
 REVIEW_EVERY = timedelta(hours=1)
@@ -30,7 +31,7 @@ def move(
     for rule, _ in _ways(situation, lifecycle):
         if rule.when is None or rule.to_stage in avoiding or not rule.when.test(situation, lifecycle, now):
             continue
-        if (opens := opens_at(rule, situation)) is not None and opens <= now:
+        if (opens := opens_at(rule, situation, lifecycle)) is not None and opens <= now:
             return MoveStage(rule.from_stage, rule.to_stage, rule.reason, f"{lifecycle.file}:{rule.line}")
     return None
 
@@ -56,19 +57,41 @@ def manual_move(
     return MoveStage(stage, to, reason, rule=actor, actor=actor)
 
 
-def opens_at(rule: Move, situation: Situation) -> datetime | None:
+def opens_at(rule: Move, situation: Situation, lifecycle: Lifecycle) -> datetime | None:
     """Return from when on a move may be made (a moment long past where nothing bars it), None when never again."""
     made = (rule.from_stage, rule.to_stage, rule.reason)
     times = sum((change.from_stage, change.to_stage, change.reason) == made for change in situation.stage_changes)
     if rule.at_most is not None and times >= rule.at_most:
         return None
+    if lifecycle.recycles is not None and is_recycling(rule.from_stage, rule.to_stage, lifecycle):
+        been = sum(is_recycling(each.from_stage, each.to_stage, lifecycle) for each in situation.stage_changes)
+        if been >= lifecycle.recycles:
+            return None
     opens = situation.contact.stage_since
     if rule.dwell:
         opens = end_of(rule.dwell, opens, situation)
-    left = [change.at for change in situation.stage_changes if change.from_stage == rule.to_stage]
-    if rule.cool_off and left:
-        opens = max(opens, end_of(rule.cool_off, max(left), situation))
-    return opens
+    return _cooled_off(rule, opens, situation)
+
+
+def is_recycling(from_stage: str | None, to_stage: str, lifecycle: Lifecycle) -> bool:
+    """Return whether a move gives somebody back: from a stage of role `engage` to one of role `nurture`."""
+    if from_stage is None:
+        return False
+    return (lifecycle.stage(from_stage).role, lifecycle.stage(to_stage).role) == (Role.ENGAGE, Role.NURTURE)
+
+
+def _cooled_off(rule: Move, opens: datetime, situation: Situation) -> datetime | None:
+    """Return the later of `opens` and the end of the cool-off for the reason for which the contact left last."""
+    if rule.cool_off is None and not rule.cool_off_by:
+        return opens
+    left = [change for change in situation.stage_changes if change.from_stage == rule.to_stage]
+    if not left:
+        return opens
+    last = max(left, key=lambda change: change.at)
+    length = dict(rule.cool_off_by).get(last.reason, rule.cool_off)
+    if length is None:
+        return None if last.reason in dict(rule.cool_off_by) else opens
+    return max(opens, end_of(length, last.at, situation))
 
 
 def review_at(situation: Situation, lifecycle: Lifecycle, now: datetime) -> datetime | None:
@@ -94,10 +117,10 @@ def _may_be_made_at(
     if rule.when is None:
         return None
     if rule.when.test(situation, lifecycle, now):
-        opens = opens_at(rule, situation)
+        opens = opens_at(rule, situation, lifecycle)
         return opens if opens is not None and opens > now else None
     holds = outlook.changes(rule.when, watched)
-    if holds is None or (opens := opens_at(rule, situation)) is None:
+    if holds is None or (opens := opens_at(rule, situation, lifecycle)) is None:
         return None
     return max(holds, opens)
 

@@ -27,7 +27,8 @@ from nurture.core.effects import (
     UpdateContact,
     WakeRun,
 )
-from nurture.core.model import Contact, ContactId, Event, RepId, Situation
+from nurture.core.facts import count_filled
+from nurture.core.model import Contact, ContactId, Event, RepId, Situation, Standing
 from nurture.core.program import Program
 from nurture.core.words import EnrollmentState, HandoffState, TaskState, TimerKind
 from nurture.db import endings, enrollments, events, tables, timers
@@ -288,6 +289,7 @@ def _enrollments(page: Page) -> None:
 
 
 def _standings(page: Page) -> None:
+    scores_slots = bool(page.program.lifecycle.slots)
     rows = [
         {
             "contact_id": reaction.contact_id,
@@ -297,6 +299,7 @@ def _standings(page: Page) -> None:
             "level": reaction.standing.level,
             "as_of": reaction.standing.as_of,
             "model_hash": reaction.standing.model_hash,
+            **(_slots(reaction.standing, page.program) if scores_slots else {}),
         }
         for reaction in page.reactions
         if reaction.standing is not None
@@ -305,6 +308,10 @@ def _standings(page: Page) -> None:
     reviewed = [r for r in page.reactions if r.standing is not None]
     page.wakes.update({(TimerKind.REVIEW, r.contact_id): r.review_at for r in reviewed if r.review_at is not None})
     timers.clear(page.connection, TimerKind.REVIEW, [r.contact_id for r in reviewed if r.review_at is None])
+
+
+def _slots(standing: Standing, program: Program) -> dict[str, object]:
+    return {"slots": dict(standing.slots), "slots_filled": count_filled(standing.slots, program.lifecycle)}
 
 
 _PARTS: tuple[Callable[[Page], None], ...] = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -95,6 +96,29 @@ def persons(connection: Connection, contact_ids: Collection[int]) -> dict[Contac
     return {key: Situation(contact) for key, contact in contacts.read(connection, contact_ids).items()}
 
 
+def people_of(connection: Connection, account_ids: Collection[int]) -> list[int]:
+    """Return the contacts of accounts, in id order."""
+    mine = in_page(C.account_id, sorted(account_ids))
+    return list(connection.scalars(select(C.id).where(mine, C.merged_into.is_(None), C.erased_at.is_(None)).order_by(C.id)))
+
+
+def with_account_events(
+    connection: Connection, loaded: Mapping[ContactId, Situation], since: datetime, kinds: Collection[str]
+) -> dict[ContactId, Situation]:
+    """Return the situations with what happened to their accounts as such since a moment: one query for the page."""
+    accounts = {s.contact.account.id for s in loaded.values() if s.contact.account is not None}
+    query = _account_events(accounts, since, kinds)
+    found: dict[int, list[Event]] = defaultdict(list)
+    for row in connection.execute(query) if accounts else ():
+        found[row.account_id].append(_event(row))
+    return {
+        key: replace(situation, account_events=tuple(found[account.id]))
+        if (account := situation.contact.account) is not None and account.id in found
+        else situation
+        for key, situation in loaded.items()
+    }
+
+
 def events_of(
     connection: Connection, contact_ids: Collection[int], since: datetime, kinds: Collection[str] | None = None
 ) -> Mapping[int, tuple[Event, ...]]:
@@ -133,13 +157,22 @@ def _beside(ids: Collection[int]) -> Select[Any]:
 def _standing(row: Row[Any]) -> Standing | None:
     if row.contact_id is None:
         return None
-    return Standing(row.fit_points, row.grade, row.engagement, row.as_of, row.level, row.model_hash)
+    slots = tuple(sorted(row.slots.items())) if row.slots else ()
+    return Standing(row.fit_points, row.grade, row.engagement, row.as_of, row.level, row.model_hash, slots)
 
 
 def _events(ids: Collection[int], since: datetime, kinds: Collection[str] | None) -> Select[Any]:
     columns = (column for column in tables.Event.__table__.c if column.name != "recorded_at")
     query = select(*columns).where(in_page(E.contact_id, ids), E.at >= since).order_by(E.at, E.id)
     return query if kinds is None else query.where(E.kind.in_(sorted(kinds)))
+
+
+def _account_events(accounts: Collection[int], since: datetime, kinds: Collection[str]) -> Select[Any]:
+    return (
+        select(*(column for column in tables.Event.__table__.c if column.name != "recorded_at"))
+        .where(in_page(E.account_id, sorted(accounts)), E.at >= since, E.contact_id.is_(None), E.kind.in_(sorted(kinds)))
+        .order_by(E.at, E.id)
+    )
 
 
 def _event(row: Row[Any]) -> Event:

@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 
 from nurture.core.model import ContactId, Standing
 from nurture.core.program import Program
-from nurture.core.scoring import Receipt, receipt, standing
+from nurture.core.receipts import Receipt, receipt
+from nurture.core.scoring import standing
 from nurture.looking.contacts import name_of, situation_of
 
 

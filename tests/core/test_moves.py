@@ -109,7 +109,7 @@ def test_a_move_is_made_at_most_so_often() -> None:
     by_hand = change("lead", "prospect", NOW - 50 * DAY, "met them")
     assert goes(situation(stage_changes=(once, by_hand)), lifecycle) == "prospect"
     assert goes(situation(stage_changes=(once, once)), lifecycle) is None
-    assert opens_at(lifecycle.moves[0], situation(stage_changes=(once, once))) is None
+    assert opens_at(lifecycle.moves[0], situation(stage_changes=(once, once)), lifecycle) is None
 
 
 def test_a_move_without_a_condition_is_never_made_by_the_engine() -> None:

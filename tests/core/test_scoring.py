@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from nurture.core.conditions import Did, Not
 from nurture.core.lifecycle import Category, FitModel, FitRule
 from nurture.core.model import Event, Standing
-from nurture.core.scoring import engagement, fit, reaches, receipt, restand, standing
+from nurture.core.receipts import receipt
+from nurture.core.scoring import engagement, fit, reaches, restand, standing
 from tests.core.scored import ACME, DAY, FIT, NOW, SCORED, event, is_, person, situation
 
 TICK = timedelta(microseconds=1)

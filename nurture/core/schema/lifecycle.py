@@ -7,13 +7,15 @@ from datetime import timedelta
 from itertools import chain
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from nurture.core.conditions import Condition, Did, Idle, leaves
 from nurture.core.events import KINDS
+from nurture.core.facts import SLOTS
 from nurture.core.lifecycle import Category, FitModel, FitRule, Lifecycle, Move, Rank, Stage
 from nurture.core.schema.document import Document, parse
 from nurture.core.schema.flaws import Flaw, Flaws, flawed
+from nurture.core.schema.qualification import QualificationShape, read_slots, slot_words
 from nurture.core.schema.shapes import (
     Elapsed,
     EventName,
@@ -26,10 +28,11 @@ from nurture.core.schema.shapes import (
     When,
     check,
     one_of,
+    shown,
 )
 from nurture.core.schema.vocabulary import ANYTHING, Vocabulary
-from nurture.core.spans import Span, Unit
-from nurture.core.words import Role, Team, Voice
+from nurture.core.spans import Span, Unit, parse_span
+from nurture.core.words import FieldType, Role, Team, Voice
 
 LEAST_MEMORY = timedelta(days=400)
 """Events are remembered at least this long: what `did` without `within` looks back on."""
@@ -53,6 +56,9 @@ def read_lifecycle(text: str, file: str, known: Vocabulary = ANYTHING) -> Lifecy
         fit=_fit(shape.scoring.fit, document),
         categories=_categories(shape.scoring.engagement, document),
         levels=tuple(shape.levels.items()),
+        slots=read_slots(shape.qualification, document),
+        least_confidence=shape.qualification.least_confidence,
+        recycles=shape.recycling.at_most,
         event_kinds=frozenset(shape.events),
         file=file,
         rank=Rank(shape.scoring.rank.fit, shape.scoring.rank.engagement),
@@ -61,10 +67,14 @@ def read_lifecycle(text: str, file: str, known: Vocabulary = ANYTHING) -> Lifecy
 
 
 def own_words(document: Document, known: Vocabulary) -> Vocabulary:
-    """Return `known` with the names that the lifecycle file itself brings: stages, levels, grades, events."""
+    """Return `known` with the names that the lifecycle file itself brings: stages, levels, grades, slots, events."""
     value = document.value if isinstance(document.value, dict) else {}
     stages = [stage.get("name") for stage in _listed(value.get("stages")) if isinstance(stage, dict)]
     fit = _mapped(_mapped(value.get("scoring")).get("fit"))
+    slots = {f"{SLOTS}{name}": words for name, words in slot_words(value).items()}
+    known = replace(known, values={**known.values, **{name: words for name, words in slots.items() if words}})
+    if known.fields is not None:
+        known = replace(known, fields={**known.fields, **dict.fromkeys(slots, FieldType.TEXT)})
     levels, grades = _mapped(value.get("levels")), _mapped(fit.get("grades")) or {"A": 0, "B": 0, "C": 0}
     return replace(
         known.with_values(
@@ -86,7 +96,7 @@ def memory(lifecycle: Lifecycle) -> timedelta:
     levels = (when for _, when in lifecycle.levels)
     looks = [look(condition) for condition in (*moves, *rules, *levels)]
     decays = [category.half_life * HALF_LIVES for category in lifecycle.categories]
-    return max(LEAST_MEMORY, *looks, *decays)
+    return max(LEAST_MEMORY, *looks, *decays, *(slot.fresh_for.at_most for slot in lifecycle.slots))
 
 
 def look(condition: Condition) -> timedelta:
@@ -130,6 +140,28 @@ def _one_or_more(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+CoolOff = tuple[Span | None, tuple[tuple[str, Span | None], ...]]
+"""The length for every reason that is not listed (None: no cool-off), and those by reason (None: never again)."""
+
+
+def _cool_off(value: object) -> CoolOff:
+    """Read `30 days`, or a length for each reason for which contacts left, with `otherwise` for all the others."""
+    if not isinstance(value, dict):
+        return _length(value), ()
+    lengths = {
+        reason: None if length == "never" else _length(length, (reason,), ", or never")
+        for reason, length in value.items()
+    }
+    return lengths.pop("otherwise", None), tuple(lengths.items())
+
+
+def _length(value: object, path: tuple[str, ...] = (), more: str = "") -> Span:
+    try:
+        return parse_span(value if isinstance(value, str) else shown(value))
+    except ValueError as error:
+        raise Flaws([Flaw(f"{error}{more}", path=path)]) from None
+
+
 class MoveShape(Shape):
     """One move, from one stage or from several."""
 
@@ -138,7 +170,7 @@ class MoveShape(Shape):
     when: When | None = None
     reason: Text
     dwell: Length | None = None
-    cool_off: Length | None = None
+    cool_off: Annotated[CoolOff, PlainValidator(_cool_off)] = (None, ())
     at_most: Annotated[int, Field(ge=1)] | None = None
 
 
@@ -169,6 +201,7 @@ class CategoryShape(Shape):
     """A group of events with a cap."""
 
     cap: Points
+    account_cap: Points = 0
     half_life: Elapsed | None = None
     events: dict[EventName, Points] = Field(min_length=1)
 
@@ -212,6 +245,12 @@ def _unique_stages(stages: list[StageShape]) -> list[StageShape]:
     return stages
 
 
+class RecyclingShape(Shape):
+    """How often a contact may come back from a stage of role `engage` to one of role `nurture`."""
+
+    at_most: Annotated[int, Field(ge=0)] | None = None
+
+
 class LifecycleShape(Shape):
     """A lifecycle file."""
 
@@ -223,6 +262,8 @@ class LifecycleShape(Shape):
     moves: list[MoveShape] = Field(default_factory=list)
     scoring: ScoringShape = ScoringShape()
     levels: dict[Text, When] = Field(default_factory=dict)
+    qualification: QualificationShape = QualificationShape()
+    recycling: RecyclingShape = RecyclingShape()
     events: list[Name] = Field(default_factory=list)
 
 
@@ -242,7 +283,8 @@ def _moves(shape: MoveShape, line: int) -> list[Move]:
             when=shape.when,
             reason=shape.reason,
             dwell=shape.dwell,
-            cool_off=shape.cool_off,
+            cool_off=shape.cool_off[0],
+            cool_off_by=shape.cool_off[1],
             at_most=shape.at_most,
             line=line,
         )
@@ -274,6 +316,7 @@ def _categories(shape: EngagementShape, document: Document) -> tuple[Category, .
             weights=dict(category.events),
             half_life=(category.half_life or shape.half_life).elapsed or timedelta(days=30),
             line=document.line((*way, name)),
+            account_cap=category.account_cap,
         )
         for name, category in shape.categories.items()
     )

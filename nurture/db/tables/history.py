@@ -70,7 +70,10 @@ class Event(Base):
 
 
 class Standing(Base):
-    """The last computed score of a contact; points are integer hundredths."""
+    """The last computed score of a contact; points are integer hundredths.
+
+    `slots` are the qualification slots known from fresh evidence (name → value), `slots_filled` how many of them count.
+    """
 
     __tablename__ = "standings"
     contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"), primary_key=True)
@@ -80,3 +83,5 @@ class Standing(Base):
     level: Mapped[str | None]
     as_of: Mapped[datetime]
     model_hash: Mapped[str]
+    slots: Mapped[dict[str, Any] | None]
+    slots_filled: Mapped[int | None]

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from nurture.core.words import Voice
 from nurture.db.tables.base import Base, key, one_of
+from nurture.db.types import Key
 
 
 class Blob(Base):
@@ -31,13 +32,17 @@ class ProgramVersion(Base):
 
 
 class Live(Base):
-    """The one pointer to the program that runs."""
+    """The one pointer to the program that runs.
+
+    While `restand_from` is set, contacts from that key on may still stand as an earlier lifecycle scored them.
+    """
 
     __tablename__ = "live"
     id: Mapped[int] = mapped_column(primary_key=True)
     program_hash: Mapped[str] = mapped_column(ForeignKey("programs.hash"))
     applied_at: Mapped[datetime]
     applied_by: Mapped[str]
+    restand_from: Mapped[int | None] = mapped_column(Key)
     __table_args__ = (CheckConstraint("id = 1", name="only_one"),)
 
 
