@@ -55,9 +55,9 @@ def record(
 
     An `updated` event carries `data.set` (fields to write, before anything is decided) and may carry `data.stage` (a
     move that a step asks for) with `data.actor` and `data.reason`. Events about accounts alone are kept; where the
-    lifecycle lets them lift the account's people, these become due for review. `locked` are the contacts of the events that are still
-    there, if the caller has locked them. `known` are the situations, still without events, of contacts that this
-    transaction has made: they are neither locked nor loaded.
+    lifecycle lets them lift the account's people, these become due for review. `locked` are the contacts of the events
+    that are still there, if the caller has locked them. `known` are the situations, still without events, of contacts
+    that this transaction has made: they are neither locked nor loaded.
     """
     if not events:
         return Recorded()
@@ -77,8 +77,9 @@ def record(
     loaded = situations.load(connection, by_contact.keys() - ready.keys(), program.lifecycle.memory, now) | ready
     if shared := account_kinds(program.lifecycle):
         loaded = situations.with_account_events(connection, loaded, since, shared)
-        _review_colleagues(connection, fresh, shared, now)
     written = _react(connection, program, by_contact, loaded, now)
+    if shared:
+        _review_colleagues(connection, fresh, shared, now)
     return Recorded(
         added=len(fresh),
         duplicates=len(mine) - len(fresh),
@@ -91,9 +92,7 @@ def record(
     )
 
 
-def _review_colleagues(
-    connection: Connection, fresh: Sequence[Event], kinds: Collection[str], now: datetime
-) -> None:
+def _review_colleagues(connection: Connection, fresh: Sequence[Event], kinds: Collection[str], now: datetime) -> None:
     """Let the people of accounts to which something new happened be reviewed now: in pages, however many they are."""
     accounts = {e.account_id for e in fresh if e.contact_id is None and e.account_id is not None and e.kind in kinds}
     if accounts:

@@ -23,6 +23,7 @@ from nurture.cli import (
     pause,
     preview,
     program,
+    qualify,
     rehearse,
     reports,
     reps,
@@ -71,6 +72,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(qualify.app, name="qualify")
 app.add_typer(messages.app, name="messages")
 app.command("why")(why.why)
 app.add_typer(scores.app, name="score")

@@ -20,7 +20,9 @@ app = typer.Typer(help="Events: what happened, told to the engine.", no_args_is_
 @app.command()
 def record(
     ctx: typer.Context,
-    email: Annotated[str, typer.Argument(help="The contact's address.")],
+    email: Annotated[
+        str, typer.Argument(help="The contact's address, or a company's domain.", metavar="ADDRESS|DOMAIN")
+    ],
     kind: Annotated[str, typer.Argument(help="What happened: form_submitted, content_downloaded, replied …")],
     at: Annotated[str | None, typer.Option(help="When (ISO 8601). By default now.")] = None,
     data: Annotated[list[str] | None, typer.Option(help="`key=value`. May be repeated.")] = None,
@@ -30,6 +32,9 @@ def record(
     as_json: JsonOption = False,
 ) -> None:
     """Record one event about a contact: scores, moves, enrollments and exits follow at once.
+
+    With a company's domain it is about the company alone, such as an intent signal: where the lifecycle has an
+    `account_cap`, that lifts the company's people.
 
     Example: `nurture events record ann@example.com form_submitted --data form=demo --at 2026-03-02T09:00:00Z`
     """
@@ -55,7 +60,9 @@ def record(
 @app.command("import")
 def import_(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A CSV file: email or contact_id, kind, at, id (optional), data …")],
+    file: Annotated[
+        Path, typer.Argument(help="A CSV file: email, contact_id or account_domain; kind, at, id (optional), data …")
+    ],
     source: Annotated[str | None, typer.Option(help="Who tells. Ids are unique within it.")] = None,
     rejected: Annotated[Path | None, typer.Option(help="Where rejected rows go. By default beside the file.")] = None,
     as_json: JsonOption = False,

@@ -11,6 +11,7 @@ from nurture import live
 from nurture.cli.context import now_of, opened
 from nurture.cli.draft_page import score_line
 from nurture.cli.output import JsonOption, note, print_json, print_table, say, shown
+from nurture.cli.qualify import SLOT_COLUMNS, slot_row, slot_value
 from nurture.core.receipts import Receipt, RuleLine
 from nurture.looking.scores import Score
 from nurture.looking.scores import score as look
@@ -45,9 +46,11 @@ def _print(found: Score) -> None:
     say(f"as of {shown(receipt.standing.as_of)} UTC")
     print_table("Fit", ("rule", "asks", "points"), list(_fit(receipt)))
     print_table("Engagement", ("category", "what", "when", "fresh", "now"), list(_engagement(receipt)))
+    if receipt.slots:
+        print_table("Qualification", SLOT_COLUMNS, [slot_row(line) for line in receipt.slots])
     if receipt.changes:
-        rows = [[change.what, change.grade, change.level] for change in receipt.changes]
-        print_table("What would change it", ("this", "fit", "level"), rows)
+        rows = [[change.what, change.grade, change.level, change.stage] for change in receipt.changes]
+        print_table("What would change it", ("this", "fit", "level", "moves to"), rows)
     if found.agrees is False:
         note("the stored score is not what computing it again gives: the facts changed without an event")
 
@@ -63,7 +66,7 @@ def _fit(receipt: Receipt) -> Iterator[list[object]]:
 def _engagement(receipt: Receipt) -> Iterator[list[object]]:
     for category in receipt.categories:
         for entry in category.entries:
-            what = entry.event.kind.replace("_", " ")
+            what = entry.event.kind.replace("_", " ") + (" (the company)" if entry.shared else "")
             yield [category.name, what, entry.event.at, _points(entry.fresh), _points(entry.points)]
         if category.entries:
             most = f"of at most {_points(category.cap)}"
@@ -92,14 +95,25 @@ def _value(found: Score) -> dict[str, object]:
                 "cap": category.cap / 100,
                 "earned": category.earned / 100,
                 "points": category.points / 100,
+                "account_cap": category.account_cap / 100,
                 "events": [
-                    {"kind": e.event.kind, "at": e.event.at, "fresh": e.fresh / 100, "points": e.points / 100}
+                    {
+                        "kind": e.event.kind,
+                        "at": e.event.at,
+                        "fresh": e.fresh / 100,
+                        "points": e.points / 100,
+                        "shared": e.shared,
+                    }
                     for e in category.entries
                 ],
             }
             for category in receipt.categories
         ],
-        "changes": [{"what": each.what, "grade": each.grade, "level": each.level} for each in receipt.changes],
+        "slots": [slot_value(line) for line in receipt.slots],
+        "changes": [
+            {"what": each.what, "grade": each.grade, "level": each.level, "stage": each.stage}
+            for each in receipt.changes
+        ],
     }
 
 

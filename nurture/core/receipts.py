@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
 from nurture.core.conditions import evaluate, event_kinds, say
 from nurture.core.decay import TICK, left, part, ticks
@@ -158,11 +159,15 @@ def _by_slots(situation: Situation, lifecycle: Lifecycle, slots: Sequence[SlotLi
     unfilled = [line.slot for line in slots if not line.counts]
     enough = False
     for slot in unfilled:
-        for value in _best_values(slot):
-            then = _with_slots(situation, [(slot, value)], lifecycle, now)
-            for change in _change(_said(slot, value), then, situation, lifecycle, now):
-                enough = True
-                yield change
+        tried = (
+            _change(
+                _said(slot, value), _with_slots(situation, [(slot, value)], lifecycle, now), situation, lifecycle, now
+            )
+            for value in _best_values(slot)
+        )
+        if change := next(chain.from_iterable(tried), None):
+            enough = True
+            yield change
     if enough:
         return
     for count in range(2, len(unfilled) + 1):

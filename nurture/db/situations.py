@@ -99,7 +99,9 @@ def persons(connection: Connection, contact_ids: Collection[int]) -> dict[Contac
 def people_of(connection: Connection, account_ids: Collection[int]) -> list[int]:
     """Return the contacts of accounts, in id order."""
     mine = in_page(C.account_id, sorted(account_ids))
-    return list(connection.scalars(select(C.id).where(mine, C.merged_into.is_(None), C.erased_at.is_(None)).order_by(C.id)))
+    return list(
+        connection.scalars(select(C.id).where(mine, C.merged_into.is_(None), C.erased_at.is_(None)).order_by(C.id))
+    )
 
 
 def with_account_events(
@@ -170,7 +172,9 @@ def _events(ids: Collection[int], since: datetime, kinds: Collection[str] | None
 def _account_events(accounts: Collection[int], since: datetime, kinds: Collection[str]) -> Select[Any]:
     return (
         select(*(column for column in tables.Event.__table__.c if column.name != "recorded_at"))
-        .where(in_page(E.account_id, sorted(accounts)), E.at >= since, E.contact_id.is_(None), E.kind.in_(sorted(kinds)))
+        .where(
+            in_page(E.account_id, sorted(accounts)), E.at >= since, E.contact_id.is_(None), E.kind.in_(sorted(kinds))
+        )
         .order_by(E.at, E.id)
     )
 
