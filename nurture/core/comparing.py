@@ -1,7 +1,8 @@
 """How values are compared: each operator with its right side becomes a function of the left side, made once.
 
 Two-valued: a comparison with an unknown value (None) is false, `!=` and `not in` are true. Yes and no are no numbers,
-and texts never equal numbers. Values of different types have no order.
+and texts never equal numbers. Values of different types have no order. Texts are compared as they are written, by their
+code points; only `contains` folds case, letter by letter, which databases can do as well.
 """
 
 from __future__ import annotations
@@ -31,6 +32,23 @@ class Op(StrEnum):
 
 
 Holds = Callable[[Value], bool]
+
+
+def fold(text: str) -> str:
+    """Return a text without the difference of case: every letter for itself, whatever its neighbors are."""
+    return text.lower() if text.isascii() else text.translate(_LETTERS)
+
+
+class _Letters(dict[int, int]):
+    """What each code point folds to, found when it is first met."""
+
+    def __missing__(self, code: int) -> int:
+        # The capital I with a dot would become two letters, and a sigma depends on where it stands: neither does here.
+        self[code] = found = ord("σ") if chr(code) == "ς" else ord(chr(code).lower()[0])
+        return found
+
+
+_LETTERS = _Letters()
 
 
 def comparison(op: Op, right: Value) -> Holds:
@@ -65,12 +83,12 @@ def _among(right: Value) -> Holds:
 def _contains(right: Value) -> Holds:
     if not isinstance(right, str):
         return lambda left: False
-    part = right.lower()
+    part = fold(right)
 
     def contains(left: Value) -> bool:
         if isinstance(left, str):
-            return part in left.lower()
-        return isinstance(left, tuple) and part in (item.lower() for item in left)
+            return part in fold(left)
+        return isinstance(left, tuple) and part in map(fold, left)
 
     return contains
 

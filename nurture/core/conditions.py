@@ -138,12 +138,17 @@ def last_signal(situation: Situation, lifecycle: Lifecycle) -> datetime:
 
 def is_signal(event: Event, lifecycle: Lifecycle) -> bool:
     """Return whether an event breaks the silence: a human kind, or one of the company's own that scores."""
-    if event.trust < PROBABLY_HUMAN:
-        return False
-    if event.kind in HUMAN:
-        return True
-    own = event.kind in lifecycle.event_kinds
-    return own and any(category.weights.get(event.kind, 0) > 0 for category in lifecycle.categories)
+    return event.trust >= PROBABLY_HUMAN and (event.kind in HUMAN or event.kind in signal_kinds(lifecycle))
+
+
+def signal_kinds(lifecycle: Lifecycle) -> frozenset[str]:
+    """Return the kinds of events that break the silence."""
+    return lifecycle.derived(_signal_kinds)
+
+
+def _signal_kinds(lifecycle: Lifecycle) -> frozenset[str]:
+    scoring = {kind for category in lifecycle.categories for kind, weight in category.weights.items() if weight > 0}
+    return HUMAN | (lifecycle.event_kinds & scoring)
 
 
 def end_of(span: Span, base: datetime, situation: Situation) -> datetime:

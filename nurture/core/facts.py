@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from nurture.core.comparing import fold
 from nurture.core.model import Account, Company, Contact, Situation, Value
 from nurture.core.words import LIVE_ENROLLMENTS, SENT_MESSAGES, FieldType
 
@@ -63,6 +64,7 @@ FIELDS: Mapping[str, FieldInfo] = {
     "active_sequences": FieldInfo(_NUMBER, "number of running sequences"),
     "sent_messages": FieldInfo(_NUMBER, "number of messages sent"),
     "open_handoff": FieldInfo(_YES_NO, "open handoff"),
+    "suppressed": FieldInfo(_YES_NO, "suppressed for any mail"),
 }
 """Every built-in field by the name that conditions use. Own fields are declared in `fields.yaml`."""
 
@@ -108,7 +110,7 @@ def count_filled(slots: Iterable[tuple[str, str]], lifecycle: Lifecycle) -> int:
 
 
 def known(value: object) -> Value:
-    """Return a value out of a JSON object as a field's value: lists become tuples, blanks and objects None."""
+    """Return a value out of a JSON object as a field's value: lists give the texts in them, blanks and objects None."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -116,7 +118,7 @@ def known(value: object) -> Value:
     if isinstance(value, bool | int | float):
         return value
     if isinstance(value, list | tuple):
-        return tuple(str(item) for item in value) or None
+        return tuple(item for item in value if isinstance(item, str)) or None
     return None
 
 
@@ -197,7 +199,7 @@ def _name(contact: Contact) -> str | None:
 
 
 def _domain(contact: Contact) -> str | None:
-    return contact.email.rpartition("@")[2].lower() or None if contact.email else None
+    return fold(contact.email.rpartition("@")[2]) or None if contact.email else None
 
 
 def _of_contact(name: str) -> Reader:
@@ -272,8 +274,8 @@ Reader = Callable[[Situation, "Lifecycle"], Value]
 _READERS: Mapping[str, Reader] = {
     **{name: _of_contact(name) for name in FIELDS if name in Contact.__dataclass_fields__ and name != "owner"},
     **{name: _of_account(name.removeprefix("account.")) for name in FIELDS if name.startswith("account.")},
-    "email_domain": lambda situation, _: _domain(situation.contact),
-    "name": lambda situation, _: _name(situation.contact),
+    "email_domain": lambda situation, _: known(_domain(situation.contact)),
+    "name": lambda situation, _: known(_name(situation.contact)),
     "role": lambda situation, lifecycle: lifecycle.stage(situation.contact.stage).role.value,
     "voice": lambda situation, lifecycle: lifecycle.stage(situation.contact.stage).voice.value,
     "fit": _fit,
@@ -286,4 +288,5 @@ _READERS: Mapping[str, Reader] = {
     "active_sequences": _active_sequences,
     "sent_messages": _sent_messages,
     "open_handoff": lambda situation, _: situation.open_handoff,
+    "suppressed": lambda situation, _: bool(situation.suppressions),
 }

@@ -17,6 +17,7 @@ import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from nurture.core.comparing import fold
 from nurture.errors import DatabaseError
 
 BUSY_SECONDS = 30
@@ -146,12 +147,23 @@ def _sqlite(url: URL, create: bool) -> Engine:
 def _prepare_sqlite(raw: sqlite3.Connection, record: Any) -> None:
     raw.isolation_level = None  # the driver's own BEGIN comes too late and is deferred
     raw.create_function("unbase64", 1, _unbase64, deterministic=True)
+    raw.create_function("nurture_fold", 1, _fold, deterministic=True)
+    raw.create_function("nurture_domain", 1, _domain, deterministic=True)
     for pragma in _PRAGMAS:
         raw.execute(f"PRAGMA {pragma}")
 
 
 def _unbase64(text: str | None) -> bytes | None:
     return None if text is None else base64.b64decode(text)
+
+
+def _fold(text: object) -> str | None:
+    """Fold case as conditions do: SQLite's own lower() knows ASCII only."""
+    return fold(text) if isinstance(text, str) else None
+
+
+def _domain(address: object) -> str | None:
+    return address.rpartition("@")[2] if isinstance(address, str) else None
 
 
 def _begin_sqlite(connection: Connection) -> None:

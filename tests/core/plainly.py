@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import assert_never
 
+from nurture.core.comparing import fold
 from nurture.core.conditions import All, Any, Compare, Condition, Did, Idle, Not, Op, end_of, is_signal
 from nurture.core.facts import lookup
 from nurture.core.lifecycle import Lifecycle
@@ -48,8 +49,8 @@ def contains(left: Value, right: Value) -> bool:
     if not isinstance(right, str):
         return False
     if isinstance(left, tuple):
-        return right.lower() in (item.lower() for item in left)
-    return isinstance(left, str) and right.lower() in left.lower()
+        return fold(right) in [fold(item) for item in left]
+    return isinstance(left, str) and fold(right) in fold(left)
 
 
 def order(left: Value, right: Value) -> int | None:

@@ -1,6 +1,7 @@
 from datetime import timedelta
 from typing import cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,3 +52,19 @@ def test_the_tests_of_a_condition_answer_as_plainly_walked(
     at = NOW + timedelta(days=later)
     seen = restand(situation(*happened, contact=someone), SCORED, at)
     assert evaluate(condition, seen, SCORED, at) is plainly.evaluate(condition, seen, SCORED, at)
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "answer"),
+    [
+        ("ΟΔΟΣ", "οδος", True),
+        ("οδός", "ΔΌΣ", True),
+        ("İstanbul", "istanbul", True),
+        ("Größe", "GRÖß", True),
+        ("Straße", "strasse", False),
+        ("ПРИВЕТ", "привет", True),
+        ("K", "k", True),
+    ],
+)
+def test_contains_folds_every_letter_for_itself(text: str, part: str, answer: bool) -> None:
+    assert comparison(Op.CONTAINS, part)(text) is answer

@@ -7,7 +7,7 @@ sender and of its sequence version, and points at an approval of exactly its own
 from __future__ import annotations
 
 from nurture.db.tables.base import NAMING, Base
-from nurture.db.tables.history import Event, Stage, StageChange, Standing
+from nurture.db.tables.history import ASKED, UNASKED_KINDS, Event, Stage, StageChange, Standing
 from nurture.db.tables.machinery import ImportRun, Inbox, Instance, Lease, Meter, SendCount, Timer
 from nurture.db.tables.people import Account, Address, Contact, ExternalId, Rep, Sender, TimeOff
 from nurture.db.tables.programs import Blob, Live, PausedSequence, ProgramVersion, SequenceVersion, Template
@@ -23,9 +23,12 @@ from nurture.db.tables.runs import (
     Suppression,
     Task,
 )
+from nurture.db.tables.segments import SegmentFill, SegmentMember
 
 __all__ = [
+    "ASKED",
     "NAMING",
+    "UNASKED_KINDS",
     "Account",
     "Address",
     "Approval",
@@ -50,6 +53,8 @@ __all__ = [
     "ProgramVersion",
     "Rep",
     "Rotation",
+    "SegmentFill",
+    "SegmentMember",
     "SendCount",
     "Sender",
     "SequenceVersion",

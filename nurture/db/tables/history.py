@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from nurture.core.words import Role, Voice
@@ -45,6 +45,24 @@ class StageChange(Base):
     __table_args__ = (Index("ix_stage_changes_contact_id_at", "contact_id", "at"),)
 
 
+UNASKED_KINDS = (
+    "created",
+    "imported",
+    "sent",
+    "delivered",
+    "refused",
+    "deferred",
+    "updated",
+    "stage_left",
+    "sequence_entered",
+    "time_passed",
+)
+"""Kinds of events that the engine writes for everybody, and that conditions rarely ask for: no index is paid for."""
+
+ASKED = f"kind NOT IN ({', '.join(repr(kind) for kind in UNASKED_KINDS)})"
+"""The events that conditions ask for, as the condition of their index; a query repeats it to be seen to be covered."""
+
+
 class Event(Base):
     """An append-only fact, unique per (source, external_id)."""
 
@@ -66,6 +84,15 @@ class Event(Base):
         CheckConstraint("trust BETWEEN 0 AND 1", name="trust"),
         Index("ix_events_contact_id_at", "contact_id", "at"),
         Index("ix_events_account_id_at", "account_id", "at"),
+        Index(
+            "ix_events_asked",
+            "kind",
+            "at",
+            "contact_id",
+            "trust",
+            sqlite_where=text(ASKED),
+            postgresql_where=text(ASKED),
+        ),
     )
 
 
