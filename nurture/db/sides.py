@@ -201,10 +201,11 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """A JSON list of texts; an empty one is unknown."""
+    """A JSON list of texts; an empty one is unknown. On SQLite it stands at `path` of the document."""
 
     document: Term
     dialect: str
+    path: str = "$"
 
     def equals(self, value: Value) -> Answer:
         """Say no: a list is no single value."""
@@ -229,17 +230,17 @@ class Texts:
 
     def _has(self, holds: Callable[[Term], Answer]) -> Answer:
         if self.dialect == "sqlite":
-            each = sa.func.json_each(self.document).table_valued("value", "type", name="item")
+            is_list: Answer = sa.func.json_type(self.document, self.path) == "array"
+            each = sa.func.json_each(self.document, self.path).table_valued("value", "type", name="item")
             asked = sa.and_(each.c.type == "text", holds(sa.type_coerce(each.c.value, sa.Text())))
-            is_list: Answer = sa.func.json_type(self.document) == "array"
         else:
             is_list = sa.func.jsonb_typeof(self.document) == "array"
-            listed = sa.case((is_list, self.document), else_=sa.null())
-            item = sa.func.jsonb_array_elements(listed).column_valued("item")
-            text: Term = item.op("#>>")(sa.literal_column("'{}'")).cast(sa.Text())
-            asked = sa.and_(sa.func.jsonb_typeof(item) == "string", holds(text))
-            each = item  # type: ignore[assignment]
-        return sa.and_(is_list, sa.exists(sa.select(1).select_from(each).where(asked).correlate_except(each)))
+            listed = sa.func.jsonb_array_elements(sa.case((is_list, self.document), else_=sa.null()))
+            each = listed.table_valued(sa.column("value", JSONB), name="item").render_derived()
+            text = each.c.value.op("#>>")(sa.literal_column("'{}'")).cast(sa.Text())
+            asked = sa.and_(sa.func.jsonb_typeof(each.c.value) == "string", holds(text))
+        found = sa.select(sa.literal_column("1")).select_from(each).where(asked).correlate_except(each)
+        return sa.and_(is_list, found.exists())
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +307,8 @@ class Own:
         return Text(sa.type_coerce(self.document, JSONB)[self.name].astext)
 
     def _list(self) -> Texts:
+        if self.dialect == "sqlite":
+            return Texts(self.document, self.dialect, self._path())
         return Texts(self._json(), self.dialect)
 
     def _number(self, asks: Callable[[Number], Answer]) -> Answer:
