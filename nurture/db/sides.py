@@ -239,7 +239,7 @@ class Texts:
             each = listed.table_valued(sa.column("value", JSONB), name="item").render_derived()
             text = each.c.value.op("#>>")(sa.literal_column("'{}'")).cast(sa.Text())
             asked = sa.and_(sa.func.jsonb_typeof(each.c.value) == "string", holds(text))
-        found = sa.select(sa.literal_column("1")).select_from(each).where(asked).correlate_except(each)
+        found: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(each).where(asked).correlate_except(each)
         return sa.and_(is_list, found.exists())
 
 

@@ -1,6 +1,6 @@
 """Make segments: who is in them, how far each was filled, and the index of what people did.
 
-Revises: 0003
+Revises: 0004
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from alembic import op
 
 from nurture.db.types import Key, Moment
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
