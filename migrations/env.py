@@ -29,6 +29,11 @@ def render_item(kind: str, item: Any, autogen: Any) -> str | Literal[False]:
     return False
 
 
+def ours(name: str | None, kind: str, parents: Any) -> bool:
+    """Leave out the tables of the queue, which only PostgreSQL has and which no model describes."""
+    return not (kind == "table" and name is not None and name.startswith("procrastinate_"))
+
+
 def run(connection: Connection) -> None:
     """Run the migrations in the transaction of `connection`."""
     context.configure(
@@ -36,6 +41,7 @@ def run(connection: Connection) -> None:
         target_metadata=Base.metadata,
         render_as_batch=True,
         render_item=render_item,
+        include_name=ours,
         compare_type=True,
         compare_server_default=True,
     )

@@ -107,13 +107,20 @@ class _Ready:
 
 
 def send_due(
-    database: Database, postroom: Postroom, now: datetime, *, limit: int = PAGE, stopping: Callable[[], bool] = never
+    database: Database,
+    postroom: Postroom,
+    now: datetime,
+    *,
+    limit: int = PAGE,
+    stopping: Callable[[], bool] = never,
+    lane: int | None = None,
 ) -> Sent:
     """Send a page of due messages; return what became of them. Call again until `due` is 0.
 
-    Once `stopping` says so, the group in flight is finished and the rest of the page is given back.
+    Once `stopping` says so, the group in flight is finished and the rest of the page is given back. With a `lane` (on
+    PostgreSQL), only one sender's mail is looked at.
     """
-    due, claimed = _claim(database, postroom, now, limit)
+    due, claimed = _claim(database, postroom, now, limit, lane)
     if claimed is None:
         return Sent(due=due)
     settled = settling.by_evidence(database, postroom.providers, claimed.silent, now)
@@ -151,10 +158,12 @@ def _carry_out(
 # --- claim and decide -------------------------------------------------------------------------------------------------
 
 
-def _claim(database: Database, postroom: Postroom, now: datetime, limit: int) -> tuple[int, _Claimed | None]:
+def _claim(
+    database: Database, postroom: Postroom, now: datetime, limit: int, lane: int | None
+) -> tuple[int, _Claimed | None]:
     with database.write() as connection:
         _check_fence(connection, postroom)
-        claimed = timers.claim(connection, TimerKind.MESSAGE, postroom.owner, now, limit, LEASE_SECONDS)
+        claimed = timers.claim(connection, TimerKind.MESSAGE, postroom.owner, now, limit, LEASE_SECONDS, lane=lane)
         if not claimed:
             return 0, None
         program = live.current(connection)

@@ -11,6 +11,7 @@ Only what leaves the machine counts: an outbox sends nobody anything.
 from __future__ import annotations
 
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +49,7 @@ class Witness:
         Raises:
             Fenced: the database was restored, or is not the one that this folder worked with.
         """
-        name, sent = _now(connection)
-        seen, problem = self._compare(name, sent)
+        seen, name, sent, problem = self._compare(connection)
         if problem:
             raise Fenced(f"{problem} {CONFIRM}")
         if seen is None or seen.sent < sent:
@@ -57,20 +57,24 @@ class Witness:
 
     def problem(self, connection: Connection) -> str | None:
         """Return why this database may not send from this folder, None when it may. Changes nothing."""
-        return self._compare(*_now(connection))[1]
+        return self._compare(connection)[3]
 
     def confirm(self, connection: Connection) -> None:
         """Take the database as it is from now on: a person has made sure that no other copy sends."""
         self.path.unlink(missing_ok=True)
         self._write(*_now(connection))
 
-    def _compare(self, name: str, sent: int) -> tuple[Seen | None, str | None]:
-        """Return what was seen, and what speaks against sending."""
+    def _compare(self, connection: Connection) -> tuple[Seen | None, str, int, str | None]:
+        """Return what was seen, the database's name and count, and what speaks against sending.
+
+        What was seen is read first: meanwhile other processes send, and nothing they saw may be news to the database.
+        """
         try:
             seen = _read(self.path)
         except (OSError, ValueError, KeyError, TypeError):
-            return None, f"{self.path} cannot be read."
-        return seen, self._problem(seen, name, sent)
+            return None, *_now(connection), f"{self.path} cannot be read."
+        name, sent = _now(connection)
+        return seen, name, sent, self._problem(seen, name, sent)
 
     def _problem(self, seen: Seen | None, name: str, sent: int) -> str | None:
         if seen is None:
@@ -84,10 +88,15 @@ class Witness:
         return None
 
     def _write(self, name: str, sent: int) -> None:
-        """Write in place: the file keeps its inode, and a copy of it never has the same."""
+        """Write in place: the file keeps its inode, and a copy of it never has the same.
+
+        A new one appears whole, because other processes of this folder may be reading it.
+        """
+        new = not self.path.exists()
+        path = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}") if new else self.path
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         except OSError as error:
             if self.trusted == name:
                 return
@@ -98,6 +107,8 @@ class Witness:
         with os.fdopen(handle, "wb") as file:
             seen = {"instance": name, "sent": sent, "inode": os.fstat(file.fileno()).st_ino}
             file.write(orjson.dumps(seen).ljust(_LENGTH) + b"\n")
+        if new:
+            path.rename(self.path)
 
 
 _LENGTH = 200

@@ -28,12 +28,15 @@ from nurture.cli import (
     reports,
     reps,
     run,
+    scheduler,
     scores,
     serve,
     suppressions,
     tasks,
     timeline,
+    web,
     why,
+    worker,
 )
 from nurture.errors import NurtureError
 
@@ -81,6 +84,9 @@ app.add_typer(db.app, name="db")
 app.add_typer(bench.app, name="bench")
 app.command("run")(run.run)
 app.command("serve")(serve.serve)
+app.command("worker")(worker.worker)
+app.command("scheduler")(scheduler.scheduler)
+app.command("web")(web.web)
 app.command("pause")(pause.pause)
 app.command("resume")(pause.resume)
 app.command("doctor")(doctor.doctor)

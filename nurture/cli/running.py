@@ -24,7 +24,7 @@ from nurture.cli.context import Context
 from nurture.cli.output import note, print_json, print_table
 from nurture.db import instance, senders, tables
 from nurture.db.session import place
-from nurture.errors import UsageError
+from nurture.errors import NotFound, UsageError
 from nurture.scheduler import Done, program_time
 from nurture.sending import Postroom, Sent
 
@@ -64,6 +64,16 @@ def tell_start(context: Context, postroom: Postroom, more: str = "") -> None:
         f"nurture {nurture.__version__}: folder {context.settings.folder}, database {where}, "
         f"providers {', '.join(used)}, program {program.hash[:12]}, {contacts:,} contacts{more}"
     )
+
+
+def tell_fleet(context: Context, part: str) -> None:
+    """Say what a part of a fleet stands on. It may start before a program is applied."""
+    with context.database.read() as connection:
+        try:
+            program = f"program {live.current(connection).hash[:12]}"
+        except NotFound:
+            program = "no program applied yet"
+    note(f"nurture {nurture.__version__} {part}: database {place(context.database.url)}, {program}")
 
 
 MetricsPort = Annotated[

@@ -7,8 +7,9 @@ then writes fails at once with BUSY_SNAPSHOT, whatever the timeout. A reading on
 from __future__ import annotations
 
 import base64
+import copy
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class Database:
         self.url = read_url(url)
         self.engine = _sqlite(self.url, create) if is_sqlite(self.url) else _postgresql(self.url)
         self._reader = _reading(self.engine)
+        self.last_word: Callable[[Connection], None] | None = None
 
     @property
     def dialect(self) -> str:
@@ -57,6 +59,17 @@ class Database:
         """Open a writing transaction: committed at the end, rolled back when the block raises."""
         with self._begin(self.engine) as connection:
             yield connection
+            if self.last_word is not None:
+                self.last_word(connection)
+
+    def before_commit(self, last: Callable[[Connection], None]) -> Database:
+        """Return this database, over the same connections, where `last` ends every writing transaction that succeeds.
+
+        What it writes is committed with the rest, or not at all.
+        """
+        other = copy.copy(self)
+        other.last_word = last
+        return other
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -59,14 +59,23 @@ def clear(connection: Connection, kind: str, ids: Sequence[int]) -> None:
 
 
 def claim(
-    connection: Connection, kind: str, owner: str, now: datetime, limit: int, lease_seconds: float
+    connection: Connection,
+    kind: str,
+    owner: str,
+    now: datetime,
+    limit: int,
+    lease_seconds: float,
+    *,
+    lane: int | None = None,
 ) -> list[Claimed]:
     """Take up to `limit` due timers of `kind`, earliest first, for `lease_seconds`; nobody else gets them meanwhile.
 
-    An attempt is counted before it is tried, so that what kills its process is found out.
+    An attempt is counted before it is tried, so that what kills its process is found out. With a `lane`, only messages
+    of that sender are taken, as `lanes` knows them.
     """
-    statement = _claim(connection.dialect.name)
-    values = {"the_kind": str(kind), "claimer": owner, "now": now, "most": limit, "seconds": lease_seconds}
+    statement = _claim(connection.dialect.name, lane is not None)
+    values = {"claimer": owner, "now": now, "most": limit, "seconds": lease_seconds}
+    values |= {"the_kind": str(kind)} if lane is None else {"the_lane": lane}
     claimed = [Claimed(*row) for row in connection.execute(statement, values)]
     return sorted(claimed, key=lambda timer: (timer.due_at, timer.subject_id))
 
@@ -99,7 +108,7 @@ def due_times(connection: Connection, kind: str, ids: Sequence[int]) -> dict[int
 
 def next_due(connection: Connection) -> datetime | None:
     """Return when the next timer that nobody holds comes due."""
-    statement = sa.select(_timers.c.due_at).where(_free()).order_by(*_timers.primary_key).limit(1)
+    statement = sa.select(_timers.c.due_at).where(free()).order_by(*_timers.primary_key).limit(1)
     due: datetime | None = connection.scalar(statement)
     return due
 
@@ -110,17 +119,21 @@ def lost(connection: Connection) -> list[Lost]:
     return [Lost(*row) for row in connection.execute(statement)]
 
 
-def _free() -> sa.ColumnElement[bool]:
+def free() -> sa.ColumnElement[bool]:
+    """Return the condition that nobody holds a timer."""
     return sa.or_(_timers.c.owner.is_(None), _timers.c.lease_until < database_clock())
 
 
-def _first(columns: Iterable[sa.Column[Any]], dialect: str) -> sa.Select[Any]:
+def _first(columns: Iterable[sa.Column[Any]], dialect: str, *, in_lane: bool = False) -> sa.Select[Any]:
     # No parameter has the name of a column: SQLAlchemy would set that column.
     # The plus keeps SQLite from reading every timer of the kind, due or not, by the index of (kind, subject_id).
     kind = sa.literal_column("+timers.kind") if dialect == "sqlite" else _timers.c.kind
+    which = kind == sa.bindparam("the_kind")
+    if in_lane:  # the kind as it stands in the condition of the index
+        which = sa.and_(_timers.c.kind == sa.literal_column("'message'"), _timers.c.lane == sa.bindparam("the_lane"))
     return (
         sa.select(*columns)
-        .where(kind == sa.bindparam("the_kind"), _timers.c.due_at <= sa.bindparam("now"), _free())
+        .where(which, _timers.c.due_at <= sa.bindparam("now"), free())
         .order_by(_timers.c.due_at, _timers.c.kind, _timers.c.subject_id)
         .limit(sa.bindparam("most"))
         .with_for_update(skip_locked=True)
@@ -132,10 +145,10 @@ def _due(dialect: str) -> Any:
     return _first((_timers.c.subject_id, _timers.c.due_at, _timers.c.attempts), dialect)
 
 
-@lru_cache(maxsize=2)
-def _claim(dialect: str) -> Any:
+@lru_cache(maxsize=4)
+def _claim(dialect: str, in_lane: bool) -> Any:
     key = tuple(_timers.primary_key)
-    due = _first(key, dialect)
+    due = _first(key, dialect, in_lane=in_lane)
     claiming = sa.update(_timers).values(
         owner=sa.bindparam("claimer"),
         lease_until=database_clock(sa.bindparam("seconds", type_=sa.Float())),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from nurture.core.words import TimerKind
@@ -14,7 +14,11 @@ from nurture.db.types import Key
 
 
 class Timer(Base):
-    """Everything that waits: one row per subject, clustered by due time. Leases are in database time."""
+    """Everything that waits: one row per subject, clustered by due time. Leases are in database time.
+
+    `lane` is the sender of a message, so that a fleet has a queue for each. Only PostgreSQL fills it, by a trigger that
+    nobody who sets a timer can forget; see `docs/decisions.md`.
+    """
 
     __tablename__ = "timers"
     due_at: Mapped[datetime] = mapped_column(primary_key=True)
@@ -23,9 +27,18 @@ class Timer(Base):
     owner: Mapped[str | None]
     lease_until: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
+    lane: Mapped[int | None] = mapped_column(Key)
     __table_args__ = (
         UniqueConstraint("kind", "subject_id"),
         CheckConstraint(one_of("kind", TimerKind), name="kind"),
+        Index(
+            "ix_timers_lane",
+            "lane",
+            "due_at",
+            "subject_id",
+            postgresql_where=text("kind = 'message'"),
+            sqlite_where=text("lane IS NOT NULL"),  # an empty index costs nothing
+        ),
         {"sqlite_with_rowid": False, "postgresql_with": {"fillfactor": 80}},
     )
 
