@@ -159,7 +159,7 @@ def _carry_out(
 
 
 def _claim(
-    database: Database, postroom: Postroom, now: datetime, limit: int, lane: int | None
+    database: Database, postroom: Postroom, now: datetime, limit: int, lane: int | None = None
 ) -> tuple[int, _Claimed | None]:
     with database.write() as connection:
         _check_fence(connection, postroom)

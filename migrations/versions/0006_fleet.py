@@ -1,6 +1,6 @@
 """Give messages a lane, and PostgreSQL a queue: what a fleet stands on.
 
-Revises: 0003
+Revises: 0005
 Created: 2026-11-22
 """
 
@@ -13,8 +13,8 @@ from alembic import op
 
 from nurture.db.types import Key
 
-revision = "0004"
-down_revision = "0003"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
