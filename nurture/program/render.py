@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import jinja2
@@ -18,7 +18,8 @@ from nurture.errors import TemplateError
 from nurture.program.artifact import Artifact
 from nurture.program.filters import MAX_TEXT
 from nurture.program.plain import html_of
-from nurture.program.sandbox import TURNS, prepare
+from nurture.program.quick import Parts, understand
+from nurture.program.sandbox import TURNS, parse, prepare
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,15 @@ class Budget:
 DEFAULT_BUDGET = Budget()
 
 
-def render(artifact: Artifact, values: Mapping[str, Value], *, budget: Budget = DEFAULT_BUDGET) -> Rendered:
-    """Fill `values` into `artifact`.
+def render(
+    artifact: Artifact, values: Mapping[str, Value], *, budget: Budget = DEFAULT_BUDGET, quickly: bool = True
+) -> Rendered:
+    """Fill `values` into `artifact`. `quickly` or not comes out the same: without it, Jinja writes every part.
 
     Raises TemplateError that names the template and, where one is unknown, the variable and where it is read.
     """
     try:
-        prepared = _prepared(artifact)
+        prepared = _prepared(artifact) if quickly else _prepared(artifact).plainly()
         context = _context(artifact, values, prepared, budget)
         subject = " ".join(_fill(prepared.subject, context, budget).split())
         text = _fill(prepared.text, context, budget).strip()
@@ -60,7 +63,8 @@ def render(artifact: Artifact, values: Mapping[str, Value], *, budget: Budget = 
         ) from None
     if "\n\n\n" in text:
         text = _GAPS.sub("\n\n", text)
-    _check_whole(artifact, subject, text, html)
+    braces = prepared.has_braces or "{" in "".join(map(str, context.values()))
+    _check_whole(artifact, subject, text, html, could_be_raw=braces)
     return Rendered(subject, text + "\n", html)
 
 
@@ -71,18 +75,38 @@ _UNKNOWN: tuple[Value, ...] = (None, "")
 
 
 @dataclass(frozen=True, slots=True)
+class _Part:
+    """One part of a mail: as Jinja knows it and, where it is simple enough, as constant parts and values."""
+
+    jinja: jinja2.Template
+    quick: Parts | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Prepared:
-    subject: jinja2.Template
-    text: jinja2.Template
-    html: jinja2.Template | None
+    subject: _Part
+    text: _Part
+    html: _Part | None
     loops: bool
+    has_braces: bool
+
+    def plainly(self) -> _Prepared:
+        """Return the same, to be written by Jinja alone."""
+        html = replace(self.html, quick=None) if self.html else None
+        return _Prepared(replace(self.subject, quick=None), replace(self.text, quick=None), html, self.loops, True)
 
 
 @lru_cache(maxsize=1_000)
 def _prepared(artifact: Artifact) -> _Prepared:
-    html = None if artifact.html is None else prepare(artifact.html, html=True)
+    subject, text = _part(artifact.subject, html=False), _part(artifact.text, html=False)
+    html = None if artifact.html is None else _part(artifact.html, html=True)
+    parts = [part.quick for part in (subject, text, html) if part is not None]
     sources = artifact.subject + artifact.text + (artifact.html or "")
-    return _Prepared(prepare(artifact.subject, html=False), prepare(artifact.text, html=False), html, "{%" in sources)
+    return _Prepared(subject, text, html, "{%" in sources, any(part is None or part.has_braces for part in parts))
+
+
+def _part(source: str, *, html: bool) -> _Part:
+    return _Part(prepare(source, html=html), understand(parse(source), html=html))
 
 
 def _context(artifact: Artifact, values: Mapping[str, Value], prepared: _Prepared, budget: Budget) -> dict[str, object]:
@@ -104,7 +128,16 @@ def _check_lengths(known: Mapping[str, object]) -> None:
             raise ValueError(f"{name} is longer than {MAX_TEXT:,} characters")
 
 
-def _fill(template: jinja2.Template, context: dict[str, object], budget: Budget) -> str:
+def _fill(part: _Part, context: dict[str, object], budget: Budget) -> str:
+    output = part.quick.write(context) if part.quick else None
+    if output is None or len(output) > budget.output_bytes:
+        output = _fill_plainly(part.jinja, context, budget)
+    if not output.isascii() and len(output.encode("utf-8", "replace")) > budget.output_bytes:
+        raise ValueError(f"it is longer than {budget.output_bytes:,} bytes")
+    return output
+
+
+def _fill_plainly(template: jinja2.Template, context: dict[str, object], budget: Budget) -> str:
     chunks: list[str] = []
     left = budget.output_bytes
     for chunk in template.root_render_func(template.new_context(context, shared=True)):
@@ -112,10 +145,7 @@ def _fill(template: jinja2.Template, context: dict[str, object], budget: Budget)
         if left < 0:
             raise ValueError(f"it is longer than {budget.output_bytes:,} bytes")
         chunks.append(chunk)
-    output = "".join(chunks)
-    if not output.isascii() and len(output.encode("utf-8", "replace")) > budget.output_bytes:
-        raise ValueError(f"it is longer than {budget.output_bytes:,} bytes")
-    return output
+    return "".join(chunks)
 
 
 def _unknown(artifact: Artifact, error: jinja2.UndefinedError) -> TemplateError:
@@ -131,11 +161,12 @@ def _unknown(artifact: Artifact, error: jinja2.UndefinedError) -> TemplateError:
     return TemplateError(f"{what}: {hint}", template=artifact.name, variable=name, line=line)
 
 
-def _check_whole(artifact: Artifact, subject: str, text: str, html: str) -> None:
+def _check_whole(artifact: Artifact, subject: str, text: str, html: str, *, could_be_raw: bool) -> None:
+    """Refuse a mail with an empty part or a raw tag; only braces in a value or a constant could make one."""
     for part, content in (("subject", subject), ("text", text), ("HTML part", html)):
         if not content or content.isspace():
             what = f"the {part} of {artifact.name!r} is empty for this contact: give its values a default"
             raise TemplateError(what, template=artifact.name)
-        if "{{" in content or "{%" in content:
+        if could_be_raw and ("{{" in content or "{%" in content):
             what = f"the {part} of {artifact.name!r} still has a raw {{{{ or {{% in it: look at the contact's values"
             raise TemplateError(what, template=artifact.name)

@@ -1,0 +1,90 @@
+"""Mail written as constant parts and values is byte for byte what Jinja writes, and refused where Jinja refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nurture.benchmark.stock as stock
+from nurture.core.model import Value
+from nurture.core.words import Voice
+from nurture.errors import TemplateError
+from nurture.program.artifact import Artifact, content_hash
+from nurture.program.load import load
+from nurture.program.quick import understand
+from nurture.program.render import Budget, render
+from nurture.program.sandbox import parse
+
+SHIPPED = load(Path(__file__).parents[2]).artifacts
+ARTIFACTS = [*SHIPPED.values(), *stock.load().artifacts.values()]
+
+TEXTS = st.text(st.sampled_from("ab <>&\"'{}%\n\rßé\u2028"), max_size=8)
+VALUES = st.one_of(TEXTS, st.integers(-3, 3), st.booleans(), st.floats(-2, 2), st.just(("a", "<b>")), st.none())
+NAMES = ("a", "b", "c")
+
+EXPRESSIONS = st.recursive(
+    st.sampled_from([*NAMES, "'x'", "2", "1.5", "true", "'{'", "'100%'"]),
+    lambda inner: st.one_of(
+        st.builds("({} {} {})".format, inner, st.sampled_from(["==", "!=", "<", ">=", "in", "not in"]), inner),
+        st.builds("({} {} {})".format, inner, st.sampled_from(["and", "or", "+"]), inner),
+        st.builds("(not {})".format, inner),
+        st.builds("({} | {})".format, inner, st.sampled_from(["upper", "lower", "join", "default('<t>')", "length"])),
+        st.builds("({} | replace('a', {}))".format, inner, inner),
+        st.builds("({} is {})".format, st.sampled_from(NAMES), st.sampled_from(["defined", "undefined"])),
+    ),
+    max_leaves=4,
+)
+BODIES = st.recursive(
+    st.one_of(
+        st.sampled_from(["Hello ", "100%", "%s %(a)s", "\n", "{", "%}", "<p>&amp;</p>"]),
+        st.builds("{{{{ {} }}}}".format, EXPRESSIONS),
+    ),
+    lambda inner: st.one_of(
+        st.builds("{}{}".format, inner, inner),
+        st.builds(
+            "{{% if {} %}}{}{{% elif {} %}}{}{{% else %}}{}{{% endif %}}".format, *[EXPRESSIONS, inner] * 2, inner
+        ),
+        st.builds("{{% for c in {} %}}{}{{% endfor %}}".format, EXPRESSIONS, inner),
+    ),
+    max_leaves=6,
+)
+
+
+def outcome(artifact: Artifact, values: dict[str, Value], *, quickly: bool) -> object:
+    """Return what comes of rendering: a mail, or the words of the refusal."""
+    try:
+        return render(artifact, values, quickly=quickly)
+    except TemplateError as error:
+        return str(error), error.variable
+
+
+@given(st.sampled_from(ARTIFACTS), st.data())
+@settings(max_examples=60)
+def test_shipped_mail_is_the_same_both_ways(artifact: Artifact, data: st.DataObject) -> None:
+    values = {name: data.draw(st.one_of(st.just("Ann"), VALUES), name) for name in sorted(artifact.variables)}
+    assert outcome(artifact, values, quickly=True) == outcome(artifact, values, quickly=False)
+
+
+@given(BODIES, BODIES, st.dictionaries(st.sampled_from(NAMES), VALUES))
+@settings(max_examples=150)
+def test_any_template_is_the_same_both_ways(text: str, html: str, values: dict[str, Value]) -> None:
+    key = content_hash("t", Voice.MARKETING, "Hi", text, html)
+    artifact = Artifact("t", Voice.MARKETING, "Hi {{ a | default('you') }}", text, html, frozenset(NAMES), hash=key)
+    assert outcome(artifact, values, quickly=True) == outcome(artifact, values, quickly=False)
+
+
+@pytest.mark.parametrize("artifact", ARTIFACTS, ids=lambda artifact: artifact.name)
+def test_every_shipped_mail_is_simple_enough(artifact: Artifact) -> None:
+    assert understand(parse(artifact.text), html=False)
+    assert artifact.html is None or understand(parse(artifact.html), html=True)
+
+
+def test_a_quick_mail_keeps_to_its_budget() -> None:
+    artifact = Artifact("t", Voice.MARKETING, "Hi", "{{ a }}", "<p>{{ a }}</p>", frozenset("a"), hash="budget")
+    assert render(artifact, {"a": "é" * 60}, budget=Budget(output_bytes=130))
+    for long in ("é" * 70, "x" * 131):
+        with pytest.raises(TemplateError, match="longer than 130 bytes"):
+            render(artifact, {"a": long}, budget=Budget(output_bytes=130))
