@@ -248,7 +248,7 @@ def _level(situation: Situation, _: Lifecycle) -> Value:
 def _slot(name: str) -> Reader:
     def read(situation: Situation, _: Lifecycle) -> Value:
         slots = situation.standing.slots if situation.standing else ()
-        return next((value for slot, value in slots if slot == name), None)
+        return known(next((value for slot, value in slots if slot == name), None))
 
     return read
 

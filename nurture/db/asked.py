@@ -9,11 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.core.facts import FIELDS
+from nurture.core.facts import FIELDS, SLOTS, is_scored
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.words import LIVE_ENROLLMENTS, SENT_MESSAGES, HandoffState, TaskState
 from nurture.db import tables
-from nurture.db.sides import Count, Domain, Nothing, Number, Own, Side, Text, Texts, Truth
+from nurture.db.sides import Count, Domain, Nothing, Number, Own, Side, Text, Texts, Truth, json_items
 
 CONTACT = tables.Contact.__table__
 ACCOUNT = tables.Account.__table__
@@ -44,6 +44,8 @@ def side(field: str, terms: Terms) -> Side:
         return Own(CONTACT.c.fields, field.removeprefix("fields."), terms.dialect)
     if field.startswith("account.fields."):
         return Own(ACCOUNT.c.fields, field.removeprefix("account.fields."), terms.dialect)
+    if field.startswith(SLOTS):
+        return Own(STANDING.c.slots, field.removeprefix(SLOTS), terms.dialect)
     return Nothing()
 
 
@@ -52,7 +54,7 @@ def beside(fields: frozenset[str], *, zones: bool = False) -> sa.FromClause:
     joined: Any = CONTACT
     if zones or any(field.startswith("account.") for field in fields):
         joined = joined.outerjoin(ACCOUNT, ACCOUNT.c.id == CONTACT.c.account_id)
-    if fields & {"fit", "fit_points", "engagement", "level"}:
+    if any(is_scored(field) for field in fields):
         joined = joined.outerjoin(STANDING, STANDING.c.contact_id == CONTACT.c.id)
     if fields & {"email", "email_domain"}:
         joined = joined.outerjoin(ADDRESS, sa.and_(ADDRESS.c.contact_id == CONTACT.c.id, ADDRESS.c.is_primary))
@@ -112,6 +114,17 @@ def _open_handoff(_: Terms) -> Side:
     return Truth(rows.correlate(CONTACT).exists())
 
 
+def _slots_filled(terms: Terms) -> Side:
+    each = json_items(STANDING.c.slots, terms.dialect)
+    against = [
+        sa.and_(each.c.key == slot.name, each.c.value.in_(sorted(slot.against)))
+        for slot in terms.lifecycle.slots
+        if slot.against
+    ]
+    rows = sa.select(each.c.key).select_from(each).where(sa.not_(sa.or_(sa.false(), *against)))
+    return Count(rows.correlate_except(each))
+
+
 def _suppressed(_: Terms) -> Side:
     address = ADDRESS.alias("suppressed_address")
     rows = (
@@ -141,6 +154,7 @@ _SIDES: Mapping[str, Callable[[Terms], Side]] = {
     "open_tasks": _open_tasks,
     "active_sequences": _active_sequences,
     "sent_messages": _sent_messages,
+    "slots_filled": _slots_filled,
     "open_handoff": _open_handoff,
     "suppressed": _suppressed,
 }

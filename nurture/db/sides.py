@@ -320,6 +320,16 @@ class Own:
         return asks(Number(sa.case((is_number, self._json().cast(sa.Numeric)), else_=sa.null())))
 
 
+def json_items(document: Term, dialect: str) -> sa.FromClause:
+    """Return the keys and the texts of a JSON object as rows."""
+    if dialect == "sqlite":
+        return sa.func.json_each(document).table_valued(
+            sa.column("key", sa.Text()), sa.column("value", sa.Text()), name="item"
+        )
+    items = sa.func.jsonb_each_text(document)
+    return items.table_valued(sa.column("key", sa.Text()), sa.column("value", sa.Text()), name="item").render_derived()
+
+
 def _is_text(value: Value) -> bool:
     return isinstance(value, str) and bool(value.strip())
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from nurture.core.conditions import All, Any, Compare, Condition, Did, Idle, Not, Op, evaluate
-from nurture.core.lifecycle import Lifecycle
+from nurture.core.lifecycle import Lifecycle, Slot
 from nurture.core.model import ContactId, Situation
 from nurture.core.spans import Span, Unit
 from nurture.core.words import EnrollmentState, HandoffState, MessageState, Scope, TaskState
@@ -21,7 +21,15 @@ from nurture.db.bulk import insert_rows, reserve_ids
 from tests import factories
 from tests.core.scored import NOW, SCORED
 
-LIFECYCLE = replace(SCORED, memory=timedelta(days=120), event_kinds=frozenset({"webinar_watched", "unscored"}))
+LIFECYCLE = replace(
+    SCORED,
+    memory=timedelta(days=120),
+    event_kinds=frozenset({"webinar_watched", "unscored"}),
+    slots=(
+        Slot("budget", "Budget", Span(90, Unit.DAYS), against=frozenset({"no"})),
+        Slot("need", "Need", Span(90, Unit.DAYS)),
+    ),
+)
 
 TEXTS = (
     None,
@@ -131,7 +139,8 @@ def _beside(connection: Connection, dice: random.Random, key: int, number: int, 
             factories.insert(connection, tables.Suppression, address_hash=hashed, created_at=NOW, **wish)
     if dice.random() < 0.7:
         row = {"fit_points": dice.choice((0, 2010, 5000)), "engagement": dice.choice((0, 10, 2050, 4000))}
-        words = {"grade": dice.choice("ABD"), "level": dice.choice((None, "MQL"))}
+        slots = {name: dice.choice(("yes", "no", "Größe", " ")) for name in ("budget", "need") if dice.random() < 0.6}
+        words = {"grade": dice.choice("ABD"), "level": dice.choice((None, "MQL")), "slots": slots or None}
         insert_rows(connection, tables.Standing, [{"contact_id": key, **row, **words, "as_of": NOW, "model_hash": "m"}])
     for place in range(dice.choice((0, 0, 1, 1, 2))):
         state = dice.choice((EnrollmentState.WAITING, EnrollmentState.EXITED))
@@ -173,6 +182,7 @@ FIELD_NAMES = (
     *("account.name", "account.domain", "account.industry", "account.employees", "account.revenue"),
     *("account.country", "account.time_zone", "account.technologies"),
     *("open_tasks", "active_sequences", "sent_messages", "open_handoff", "suppressed", "nonsense"),
+    *("slots.budget", "slots.need", "slots_filled"),
     *(f"fields.{name}" for name in OWN),
     *(f"account.fields.{name}" for name in OWN),
 )
