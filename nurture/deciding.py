@@ -102,10 +102,14 @@ def load(
 
 
 def budget(connection: Connection, policy: Policy, now: datetime) -> int | None:
-    """Return how many messages real providers may still carry today (UTC), None without a cap."""
+    """Return how many messages real providers may still carry today (UTC), None without a cap.
+
+    A cap that was set for this database (`nurture safety cap`) wins over that of the settings, from the next page on.
+    """
     if policy.launch_cap is None:
         return None
-    return max(0, policy.launch_cap - quotas.used(connection, now.date()))
+    own = instance.read(connection).launch_cap
+    return max(0, (policy.launch_cap if own is None else own) - quotas.used(connection, now.date()))
 
 
 def _situations(

@@ -36,8 +36,14 @@ RETRY = timedelta(hours=4)
 LIFE = Span(5, Unit.BUSINESS_DAYS)
 """How long after its due time a draft waits for its rep."""
 
-OPEN = (MessageState.AWAITING_APPROVAL, MessageState.APPROVED, MessageState.READY, MessageState.RETRY_WAIT)
-"""States in which a rep can still change their mind."""
+OPEN = (
+    MessageState.AWAITING_APPROVAL,
+    MessageState.APPROVED,
+    MessageState.READY,
+    MessageState.CLAIMED,
+    MessageState.RETRY_WAIT,
+)
+"""States in which a rep can still change their mind. What is claimed has not left: the guard finds it gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +211,7 @@ def edit(
     if not content["subject"] or not content["text_body"].strip():
         raise Refused(f"the draft {message_id} would be empty: write a subject and a text, or skip it")
     new_hash = _hash(row, sender, content)
-    change = {"id": message_id, **content, "content_hash": new_hash, "edited": True, "approval_id": None}
+    change = {"id": message_id, **content, "content_hash": new_hash, "edited": True, "approval_id": None, "owner": None}
     messages.save(connection, [{**change, "state": MessageState.AWAITING_APPROVAL}], now)
     timers.clear(connection, TimerKind.MESSAGE, [message_id])
     timers.set_timers(connection, [(TimerKind.DRAFT, message_id, max(row.due_at, now) + timedelta(days=7))])
@@ -240,15 +246,22 @@ def snooze(connection: Connection, message_id: int, rep: Rep, until: datetime, n
     if row.state == MessageState.AWAITING_APPROVAL:
         timers.set_timers(connection, [(TimerKind.DRAFT, message_id, until + timedelta(days=7))])
     else:
+        _take_back(connection, row, now)
         timers.set_timers(connection, [(TimerKind.MESSAGE, message_id, until)])
 
 
+def _take_back(connection: Connection, row: Row[Any], now: datetime) -> None:
+    """Take an approved draft from the process that claimed it: nothing has left, and its guard finds it gone."""
+    if row.state == MessageState.CLAIMED:
+        messages.save(connection, [{"id": row.id, "state": MessageState.APPROVED, "owner": None}], now)
+
+
 def locked(connection: Connection, message_id: int) -> Row[Any]:
-    """Return a message's row with its contact locked; raise NotFound."""
+    """Return a message's row, locked with its contact: nobody dispatches it meanwhile. Raise NotFound."""
     if not (rows := messages.by_ids(connection, [message_id])):
         raise NotFound(f"there is no message {message_id}: see `nurture approvals list`")
     situations.lock(connection, [rows[0].contact_id])
-    return messages.by_ids(connection, [message_id])[0]
+    return messages.locked(connection, [message_id])[0]
 
 
 def _mine(connection: Connection, row: Row[Any], rep: Rep) -> Sender:

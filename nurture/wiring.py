@@ -56,7 +56,7 @@ def open_postroom(settings: Settings, database: Database, *, owner: str, local_u
         owner,
         redirect_all_to=settings.redirect_all_to,
         allow_domains=settings.allow_domains,
-        launch_cap=settings.launch_cap if home.launch_cap is None else home.launch_cap,
+        launch_cap=settings.launch_cap,
         settle_after=settings.settle_after,
         witness=witness_of(settings),
         rates=_rates(settings, providers),

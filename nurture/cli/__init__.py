@@ -28,6 +28,7 @@ from nurture.cli import (
     reports,
     reps,
     run,
+    safety,
     scheduler,
     scores,
     serve,
@@ -89,6 +90,7 @@ app.command("scheduler")(scheduler.scheduler)
 app.command("web")(web.web)
 app.command("pause")(pause.pause)
 app.command("resume")(pause.resume)
+app.add_typer(safety.app, name="safety")
 app.command("doctor")(doctor.doctor)
 app.command("rehearse")(rehearse.rehearse)
 

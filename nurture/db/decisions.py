@@ -1,4 +1,4 @@
-"""Keeping decisions: one row per answer, counted while the answer stays the same."""
+"""Keeping decisions: one row per answer, counted as often as it is given."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, and_, delete, select
 
 from nurture import __version__
 from nurture.core.decide import Check
@@ -34,13 +34,16 @@ class Decided:
 
 
 def record(connection: Connection, page: Sequence[Decided], program_hash: str, now: datetime) -> None:
-    """Write a page of answers: a repeated one only moves its count and last time."""
-    latest = _latest(connection, [decided.message_id for decided in page if decided.message_id is not None])
+    """Write a page of answers: one that was given before, however long ago, only moves its count and last time.
+
+    So answers that take turns (a closed window, a value that a template lacks) keep one row each.
+    """
+    given = _given(connection, page)
     repeated, new = [], []
     for decided in page:
-        last = latest.get(decided.message_id or 0)
-        if last is not None and (last.outcome, last.reason) == (decided.outcome, decided.reason):
-            repeated.append({"id": last.id, "count": last.times + 1, "last_at": now, "until": decided.until})
+        before = given.get(_same(decided))
+        if before is not None:
+            repeated.append({"id": before.id, "count": before.times + 1, "last_at": now, "until": decided.until})
         else:
             new.append(_row(decided, program_hash, now))
     update_rows(connection, TABLE, "id", repeated)
@@ -62,12 +65,35 @@ KEPT = timedelta(days=180)
 """How long answers are kept."""
 
 
-def _latest(connection: Connection, message_ids: Sequence[int]) -> dict[int, Any]:
-    if not message_ids:
-        return {}
-    last = select(func.max(_C.id)).where(in_page(_C.message_id, message_ids)).group_by(_C.message_id)
-    query = select(_C.id, _C.message_id, _C.outcome, _C.reason, _C.count.label("times")).where(_C.id.in_(last))
-    return {row.message_id: row for row in connection.execute(query)}
+def _given(connection: Connection, page: Sequence[Decided]) -> dict[tuple[object, ...], Any]:
+    """Return the answers that were given about the same messages (or, without one, the same steps)."""
+    messages = [decided.message_id for decided in page if decided.message_id is not None]
+    contacts = [decided.contact_id for decided in page if decided.message_id is None]
+    found: dict[tuple[object, ...], Any] = {}
+    for where in (
+        *((in_page(_C.message_id, messages),) if messages else ()),
+        *((and_(in_page(_C.contact_id, contacts), _C.message_id.is_(None)),) if contacts else ()),
+    ):
+        found |= {_same(row): row for row in connection.execute(_GIVEN.where(where).order_by(_C.id))}
+    return found
+
+
+_GIVEN = select(
+    _C.id,
+    _C.contact_id,
+    _C.enrollment_id,
+    _C.message_id,
+    _C.step_id,
+    _C.outcome,
+    _C.reason,
+    _C.count.label("times"),
+)
+
+
+def _same(answer: Any) -> tuple[object, ...]:
+    """Return what makes two answers the same."""
+    about = (answer.contact_id, answer.enrollment_id, answer.step_id) if answer.message_id is None else ()
+    return (answer.message_id, *about, answer.outcome, answer.reason)
 
 
 def _row(decided: Decided, program_hash: str, now: datetime) -> dict[str, object]:

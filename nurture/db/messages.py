@@ -49,6 +49,11 @@ def by_ids(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
     return list(connection.execute(select(TABLE).where(in_page(M.id, ids)).order_by(M.id)).fetchall())
 
 
+def locked(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
+    """Return message rows by key, nobody else's to change until the transaction ends; lock their contacts first."""
+    return list(connection.execute(select(TABLE).where(in_page(M.id, ids)).order_by(M.id).with_for_update()).fetchall())
+
+
 def contacts_of(connection: Connection, ids: Collection[int]) -> set[int]:
     """Return the contacts to whom those messages go: who is locked before anything is read that could change."""
     return set(connection.scalars(select(M.contact_id).where(in_page(M.id, ids))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -88,12 +88,33 @@ def test_what_happens_between_claim_and_dispatch_is_obeyed(
     promises.check(scene.database, ledger.taken())
 
 
-@pytest.mark.parametrize("act", [by_rep(drafts.edit, subject="Another", text=None), by_rep(drafts.reject, "no")])
+CHANGES_OF_MIND = [
+    pytest.param(by_rep(drafts.edit, subject="Another", text=None), "awaiting_approval", id="edit"),
+    pytest.param(by_rep(drafts.reject, "no"), "cancelled", id="reject"),
+    pytest.param(by_rep(drafts.snooze, datetime(2027, 1, 1, tzinfo=UTC)), "approved", id="snooze"),
+]
+
+
+@pytest.mark.parametrize(("act", "after"), CHANGES_OF_MIND)
+def test_a_rep_takes_back_what_is_claimed_and_nothing_of_it_leaves(
+    scene: World, forker: Forker, ledger: Ledger, act: Meddle, after: str
+) -> None:
+    """Of a process that is alive; one that was killed has no say either."""
+    begin(scene, forker, ledger, failpoints.CLAIMED)
+    assert draft(scene).state == "claimed"
+    act(scene)
+    assert forker.ask("go on") == [0]
+    assert draft(scene).state == after
+    assert not sent(scene, ledger, "bob")
+    promises.check(scene.database, ledger.taken())
+
+
+@pytest.mark.parametrize("act", [case.values[0] for case in CHANGES_OF_MIND[:2]])
 def test_a_rep_who_comes_too_late_is_told_so_and_what_they_approved_goes_out(
     scene: World, forker: Forker, ledger: Ledger, act: Meddle
 ) -> None:
-    begin(scene, forker, ledger, failpoints.CLAIMED)
-    with pytest.raises(Refused, match="is claimed"):
+    begin(scene, forker, ledger, failpoints.DISPATCHING, batch=10)
+    with pytest.raises(Refused, match="is dispatching"):
         act(scene)
     assert forker.ask("go on") == [0]
     assert (draft(scene).state, draft(scene).subject) == ("accepted", "A question")
@@ -190,9 +211,10 @@ def test_many_schedulers_at_once_send_each_message_once(
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def begin(world: World, forker: Forker, ledger: Ledger, point: str) -> None:
+def begin(world: World, forker: Forker, ledger: Ledger, point: str, **more: Any) -> None:
     """Let a process run until it stops at a failpoint."""
-    ended = forker.ask("race", url=url_of(world), http=ledger.http, now=world.now.isoformat(), point=point, then="stop")
+    race = {"url": url_of(world), "http": ledger.http, "now": world.now.isoformat(), "point": point, **more}
+    ended = forker.ask("race", then="stop", **race)
     assert ended == ["stopped"]
 
 

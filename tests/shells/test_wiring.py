@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from nurture import deciding
 from nurture.db import instance, tables
 from nurture.errors import ProviderError, SuppressionKeyError
 from nurture.sending import Postroom
@@ -67,10 +68,12 @@ def test_safety_rules_come_from_the_settings(world: World) -> None:
     assert postroom.launch_cap == 7
 
 
-def test_the_cap_that_was_raised_for_this_database_wins(world: World) -> None:
-    with world.database.write() as connection:
-        instance.set_launch_cap(connection, 9000)
-    assert opened(world, "\n[safety]\nlaunch_cap = 7\n").launch_cap == 9000
+def test_the_cap_that_was_set_for_this_database_wins_in_a_process_that_runs(world: World) -> None:
+    policy = opened(world, "\n[safety]\nlaunch_cap = 7\n").policy
+    for cap, left in ((None, 7), (9000, 9000), (3, 3), (None, 7)):
+        with world.database.write() as connection:
+            instance.set_launch_cap(connection, cap)
+            assert deciding.budget(connection, policy, world.now) == left
 
 
 def test_a_provider_that_nobody_uses_may_be_incomplete(world: World) -> None:

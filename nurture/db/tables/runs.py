@@ -259,7 +259,7 @@ class Suppression(Base):
 
 
 class Decision(Base):
-    """Why a message went, waited or did not go: one row per answer, counted while it stays the same."""
+    """Why a message went, waited or did not go: one row per answer, counted as often as it is given."""
 
     __tablename__ = "decisions"
     id: Mapped[int] = key()
