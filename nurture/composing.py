@@ -59,21 +59,16 @@ def compose(
 
     `answering` is the subject of the mail that this one follows in its thread: it becomes the subject, with one "Re:".
     """
-    values = values_for(voice, situation, program, links) | {"first_of_run": first_of_run}
-    named = {name: value for name, value in values.items() if name in artifact.variables}
+    contact, names = situation.contact, artifact.variables
+    named = template_values(situation, program.lifecycle, program.company, program.fields, only=names)
+    url = _unsubscribe(links, contact.id, contact.address_hash or "") if voice is Voice.MARKETING else None
+    if "unsubscribe_url" in names and url is not None:
+        named["unsubscribe_url"] = url
+    if "first_of_run" in names:
+        named["first_of_run"] = first_of_run
     rendered = render(artifact, named)
     subject = reply_subject(answering) if answering else rendered.subject
-    url = str(values["unsubscribe_url"]) if voice is Voice.MARKETING else None
     return Composed(subject, rendered.text, rendered.html, named, url)
-
-
-def values_for(voice: Voice, situation: Situation, program: Program, links: Links) -> dict[str, Value]:
-    """Return every value that a template may name for this contact."""
-    values = template_values(situation, program.lifecycle, program.company, program.fields)
-    contact = situation.contact
-    if voice is Voice.MARKETING and contact.address_hash:
-        values["unsubscribe_url"] = _unsubscribe(links, contact.id, contact.address_hash)
-    return values
 
 
 def kept(row: Row[Any]) -> Composed:

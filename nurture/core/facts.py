@@ -6,13 +6,13 @@ fields, `slots.…` its qualification slots. Unknown is None (or an absent key);
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from nurture.core.comparing import fold
-from nurture.core.model import Account, Company, Contact, Situation, Value
+from nurture.core.model import Company, Contact, Situation, Value
 from nurture.core.words import LIVE_ENROLLMENTS, SENT_MESSAGES, FieldType
 
 if TYPE_CHECKING:  # the lifecycle is made of conditions, and conditions read facts
@@ -123,75 +123,91 @@ def known(value: object) -> Value:
 
 
 def template_values(
-    situation: Situation, lifecycle: Lifecycle, company: Company, fields: Mapping[str, FieldSpec] | None = None
+    situation: Situation,
+    lifecycle: Lifecycle,
+    company: Company,
+    fields: Mapping[str, FieldSpec] | None = None,
+    *,
+    only: Iterable[str] | None = None,
 ) -> dict[str, Value]:
     """Return the flat values that templates may name; what is unknown has no key, so that the message is held.
 
     `fields` are the declared own fields by name: one with a default is never unknown. Own fields of an account get the
-    prefix `account_`. An own field never hides a built-in value.
+    prefix `account_`. An own field never hides a built-in value. `only` asks for those names alone.
     """
     contact = situation.contact
-    values: dict[str, Value] = {
-        ("account_" if spec.on == "account" else "") + spec.name: spec.default for spec in (fields or {}).values()
-    }
-    values |= _known_only(contact.fields.items())
-    if contact.account:
-        values |= _known_only((f"account_{name}", value) for name, value in contact.account.fields.items())
-    values |= _known_only(_about_contact(contact))
-    values |= _known_only(_about_account(contact.account))
-    values |= _known_only(_about_rep(contact))
-    values |= _known_only(_about_us(company))
-    values["stage"] = lifecycle.stage(contact.stage).label
+    names = _tellable(contact, company, fields) if only is None else only
+    values = {name: _told(name, contact, lifecycle, company) for name in names}
+    for spec in (fields or {}).values():
+        name = ("account_" if spec.on == "account" else "") + spec.name
+        if name in values and values[name] is None:
+            values[name] = spec.default
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _known_only(pairs: Iterable[tuple[str, object]]) -> dict[str, Value]:
-    return {name: value for name, raw in pairs if (value := known(raw)) is not None}
+def _tellable(contact: Contact, company: Company, fields: Mapping[str, FieldSpec] | None) -> set[str]:
+    """Return every name that may say something about a contact."""
+    names = {*_TOLD, "stage", *contact.fields, *(f"our_{name}" for name in company.extra)}
+    names |= {("account_" if spec.on == "account" else "") + spec.name for spec in (fields or {}).values()}
+    return names | {f"account_{name}" for name in (contact.account.fields if contact.account else ())}
 
 
-def _about_contact(contact: Contact) -> Iterator[tuple[str, object]]:
-    yield "email", contact.email
-    yield "email_domain", _domain(contact)
-    yield "first_name", contact.first_name
-    yield "last_name", contact.last_name
-    yield "name", _name(contact)
-    yield "title", contact.title
-    yield "buying_role", contact.buying_role
-    yield "country", contact.country
-    yield "locale", contact.locale
-    yield "source", contact.source
+def _told(name: str, contact: Contact, lifecycle: Lifecycle, company: Company) -> Value:
+    """Return what a name in a template says: what is built in, then what is extra of us, of the account, of them."""
+    if name == "stage":
+        return lifecycle.stage(contact.stage).label
+    tell, account = _TOLD.get(name), contact.account
+    value = known(tell(contact, company)) if tell else None
+    if value is None and name.startswith("our_"):
+        value = known(company.extra.get(name.removeprefix("our_")))
+    if value is None and account and name.startswith("account_"):
+        value = known(account.fields.get(name.removeprefix("account_")))
+    return known(contact.fields.get(name)) if value is None else value
 
 
-def _about_account(account: Account | None) -> Iterator[tuple[str, object]]:
-    if account is None:
-        return
-    yield "company", account.name
-    yield "website", account.domain
-    yield "industry", account.industry
-    yield "employees", account.employees
-    yield "revenue", account.revenue
-    yield "company_country", account.country
-    yield "technologies", account.technologies
+def _telling(noun: str, attribute: str) -> Callable[[Contact, Company], object]:
+    """Return what tells an attribute of the contact's account or owner, where there is one."""
+    whose, get = attrgetter(noun), attrgetter(attribute)
+
+    def tell(contact: Contact, company: Company) -> object:
+        found = whose(contact)
+        return None if found is None else get(found)
+
+    return tell
 
 
-def _about_rep(contact: Contact) -> Iterator[tuple[str, object]]:
-    rep = contact.owner
-    if rep is None:
-        return
-    yield "rep_name", rep.name
-    yield "rep_title", rep.title
-    yield "rep_email", rep.email
-    yield "rep_signature", rep.signature
-    yield "rep_calendar_link", rep.calendar_link
+def _telling_contact(attribute: str) -> Callable[[Contact, Company], object]:
+    get = attrgetter(attribute)
+    return lambda contact, _: get(contact)
 
 
-def _about_us(company: Company) -> Iterator[tuple[str, object]]:
-    for name, value in company.extra.items():
-        yield f"our_{name}", value
-    yield "our_company", company.name
-    yield "our_postal_address", company.postal_address
-    yield "our_website", company.website
-    yield "our_privacy_url", company.privacy_url
+def _telling_us(attribute: str) -> Callable[[Contact, Company], object]:
+    get = attrgetter(attribute)
+    return lambda _, company: get(company)
+
+
+_OF_CONTACT = ("email", "first_name", "last_name", "title", "buying_role", "country", "locale", "source")
+_OF_ACCOUNT = {
+    "company": "name",
+    "website": "domain",
+    "industry": "industry",
+    "employees": "employees",
+    "revenue": "revenue",
+    "company_country": "country",
+    "technologies": "technologies",
+}
+_OF_REP = ("name", "title", "email", "signature", "calendar_link")
+_OF_US = {"our_company": "name"} | {f"our_{name}": name for name in ("postal_address", "website", "privacy_url")}
+
+_TOLD: Mapping[str, Callable[[Contact, Company], object]] = {
+    **{name: _telling_contact(name) for name in _OF_CONTACT},
+    "email_domain": lambda contact, _: _domain(contact),
+    "name": lambda contact, _: _name(contact),
+    **{name: _telling("account", attribute) for name, attribute in _OF_ACCOUNT.items()},
+    **{f"rep_{name}": _telling("owner", name) for name in _OF_REP},
+    **{name: _telling_us(attribute) for name, attribute in _OF_US.items()},
+}
+"""What templates may name beside the stage and own fields, each with what says it of a contact, or of us."""
 
 
 def _name(contact: Contact) -> str | None:

@@ -116,3 +116,16 @@ def test_a_declared_default_stands_in_for_what_is_unknown() -> None:
 def test_an_own_field_never_hides_what_is_built_in() -> None:
     values = template_values(situation(contact=person(fields={"our_company": "Evil", "first_name": "Eve"})), SCORED, US)
     assert (values["our_company"], values["first_name"]) == ("Us Ltd", "Ann")
+
+
+def test_asking_for_some_values_gives_what_asking_for_all_gives() -> None:
+    specs = {"plan": FieldSpec("plan", FieldType.TEXT, "Plan", default="free")}
+    own = {"our_phone": "1", "company": "Evil", "stage": "Evil", "color": " ", "account_size": "small"}
+    told = [person(owner=REP, fields=own, account=replace(ACME, fields={"size": "big"})), person(account=None)]
+    for asked in (situation(contact=contact) for contact in told):
+        every = template_values(asked, SCORED, US, specs)
+        assert every["our_phone"] == "555"
+        assert every["stage"] != "Evil"
+        for name in (*every, "color", "nothing", "rep_title", "account_size", "plan"):
+            some = template_values(asked, SCORED, US, specs, only=[name])
+            assert some == {key: value for key, value in every.items() if key == name}
