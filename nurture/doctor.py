@@ -184,11 +184,13 @@ def _tried(connection: Connection) -> Finding:
 
 
 def _ambiguous(connection: Connection, now: datetime) -> Finding:
-    count, since = health.ambiguous(connection)
-    if not count:
+    found = health.ambiguous(connection)
+    if not found:
         return Finding("ambiguous messages", State.OK, "of every message it is known whether it was sent")
+    since = min((each.since for each in found if each.since), default=None)
+    whose = ", ".join(f"{each.sender} {each.count:,}" for each in found)
     age = f", the oldest for {_length(now - since)}" if since else ""
-    what = f"of {count:,} messages nobody knows whether they were sent{age}"
+    what = f"of {sum(each.count for each in found):,} messages nobody knows whether they were sent ({whose}){age}"
     state = State.WRONG if since is None or now - since > AMBIGUOUS_FOR else State.OK
     todo = "ask the provider, then `nurture messages settle`; `nurture messages list --state ambiguous` names them"
     return Finding("ambiguous messages", state, what, todo)

@@ -13,11 +13,12 @@ from typing import Any, Protocol, runtime_checkable
 from sqlalchemy import Connection, Row
 
 from nurture import intake, live, runs
-from nurture.core.model import Contact, ContactId, EnrollmentId, Event, MessageId, SenderId
+from nurture.core.model import Contact, ContactId, EnrollmentId, Event, MessageId, Sender, SenderId
 from nurture.core.words import MessageState, TimerKind, Voice
-from nurture.db import messages, senders, situations, timers
+from nurture.db import instance, messages, senders, situations, tasks, timers
 from nurture.db.session import Database
 from nurture.errors import NotFound, Refused
+from nurture.mail.thread import mint_message_id
 from nurture.providers.base import Outcome, Provider, Receipt
 
 FIRST_RETRY = timedelta(minutes=1)
@@ -46,6 +47,10 @@ class Verdict(StrEnum):
     NOT_SENT = "not_sent"
 
 
+_ASKED = "ambiguous:"
+"""How the origin of a task begins by which a rep is asked whether a message went out."""
+
+
 def receipts(
     connection: Connection,
     found: Sequence[Receipt],
@@ -63,6 +68,8 @@ def receipts(
     changes = [_change(row, by_id[row.id], now) for row in rows]
     messages.save(connection, changes, now)
     _wait_or_end(connection, rows, by_id, settle_after, now)
+    _answered(connection, [row for row in rows if row.state == MessageState.AMBIGUOUS], "the provider answered", now)
+    _ask(connection, [row for row in rows if by_id[row.id].outcome is Outcome.AMBIGUOUS], settle_after, now)
     for row in rows:
         if by_id[row.id].outcome is Outcome.SENDER_REFUSED:
             senders.pause(connection, SenderId(row.sender_id), by_id[row.id].detail or "the provider refused us", now)
@@ -81,6 +88,7 @@ def silent(connection: Connection, rows: Sequence[Row[Any]], settle_after: timed
     changes = [{"id": row.id, "state": MessageState.AMBIGUOUS, "reason": reason, "owner": None} for row in rows]
     messages.save(connection, changes, now)
     timers.set_timers(connection, [(TimerKind.MESSAGE, row.id, now + settle_after) for row in rows])
+    _ask(connection, rows, settle_after, now)
 
 
 def overdue(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
@@ -103,12 +111,12 @@ def by_evidence(database: Database, providers: Mapping[str, Provider], ids: Coll
         with database.write() as connection:
             for verdict in Verdict:
                 found = [asked[key] for key, was_sent in known.items() if was_sent is (verdict is Verdict.SENT)]
-                settled += settle(connection, found, verdict, f"the evidence of {name}", now)
+                settled += len(settle(connection, found, verdict, f"the evidence of {name}", now))
     return settled
 
 
-def settle(connection: Connection, ids: Collection[int], verdict: Verdict, by: str, now: datetime) -> int:
-    """Settle ambiguous messages as sent or not sent; return how many. The run goes on, or the message is sent again."""
+def settle(connection: Connection, ids: Collection[int], verdict: Verdict, by: str, now: datetime) -> list[int]:
+    """Settle ambiguous messages as sent or not sent; return which. Their runs go on, or they are sent again."""
     people, found = _locked(connection, ids)
     rows = [row for row in found if row.state == MessageState.AMBIGUOUS]
     sent = verdict is Verdict.SENT
@@ -123,22 +131,85 @@ def settle(connection: Connection, ids: Collection[int], verdict: Verdict, by: s
         for row in rows
     ]
     messages.save(connection, changes, now)
+    _answered(connection, rows, f"settled as {verdict.replace('_', ' ')} by {by}", now)
     if sent:
         timers.clear(connection, TimerKind.MESSAGE, [row.id for row in rows])
         _go_on(connection, rows, dict.fromkeys((row.id for row in rows), "sent"), {}, now, locked=people)
     else:
         timers.set_timers(connection, [(TimerKind.MESSAGE, row.id, now) for row in rows])
-    return len(rows)
+    return [row.id for row in rows]
 
 
 def settle_one(connection: Connection, message_id: int, verdict: Verdict, by: str, now: datetime) -> None:
     """Settle one message; raise NotFound or Refused when there is nothing to settle."""
-    rows = messages.by_ids(connection, [message_id])
+    _require_ambiguous(connection, message_id)
+    settle(connection, [message_id], verdict, by, now)
+
+
+def resend(connection: Connection, message_id: int, by: str, now: datetime) -> int:
+    """Count an ambiguous message as sent, and send its mail once more as a message of its own; return that one's key.
+
+    The run goes on by the first one. The second (origin `resend:<message>:1`) belongs to no run and goes at once; what
+    forbids writing to the contact holds for it, and a personal one keeps the approval of its content. Raises NotFound,
+    and Refused when there is nothing to settle.
+    """
+    row = _require_ambiguous(connection, message_id)
+    settle(connection, [message_id], Verdict.SENT, f"{by}, who sends it anew", now)
+    origin = f"resend:{message_id}:1"  # settled as it is by now, it cannot be sent anew a second time
+    sender, salt = senders.by_ids(connection, [row.sender_id])[row.sender_id], instance.read(connection).instance_id
+    again = {name: getattr(row, name) for name in _SENT_ANEW}
+    moments = {"due_at": now, "created_at": now, "updated_at": now}
+    state = MessageState.APPROVED if row.approval_id else MessageState.READY
+    header = mint_message_id(origin, sender.address, salt)
+    again |= {"origin_key": origin, "message_id_header": header, "state": state, **moments}
+    (key,) = messages.plan(connection, [again]).values()
+    timers.set_timers(connection, [(TimerKind.MESSAGE, key, now)])
+    return key
+
+
+_SENT_ANEW = (
+    "contact_id", "step_id", "voice", "sender_id", "template", "template_hash", "program_hash", "to_address", "to_hash",
+    "in_reply_to", "thread_references", "subject", "text_body", "html_body", "content_hash", "approval_id",
+)  # fmt: skip
+
+
+def _require_ambiguous(connection: Connection, message_id: int) -> Row[Any]:
+    situations.lock(connection, messages.contacts_of(connection, [message_id]))
+    rows = messages.locked(connection, [message_id])
     if not rows:
         raise NotFound(f"there is no message {message_id}: see `nurture messages list --state ambiguous`")
     if rows[0].state != MessageState.AMBIGUOUS:
         raise Refused(f"message {message_id} is {rows[0].state.replace('_', ' ')}: only an ambiguous one is settled")
-    settle(connection, [message_id], verdict, by, now)
+    return rows[0]
+
+
+def _ask(connection: Connection, rows: Sequence[Row[Any]], settle_after: timedelta, now: datetime) -> None:
+    """Ask reps whether personal mail went out. Of marketing mail `nurture doctor` and /health tell the operator."""
+    personal = [row for row in rows if row.voice == Voice.PERSONAL]
+    if not personal:
+        return
+    mailboxes = senders.by_ids(connection, {row.sender_id for row in personal})
+    tasks.open_new(connection, [_question(row, mailboxes[row.sender_id], now + settle_after, now) for row in personal])
+
+
+def _question(row: Row[Any], mailbox: Sender, until: datetime, now: datetime) -> dict[str, Any]:
+    how = f"`nurture messages settle {row.id}` with --sent, --not-sent (it is sent again) or --resend"
+    return {
+        "origin_key": f"{_ASKED}{row.id}",
+        "contact_id": row.contact_id,
+        "rep_id": mailbox.rep_id,
+        "enrollment_id": row.enrollment_id,
+        "kind": "settle",
+        "title": f"Find out whether your mail {row.subject!r} went out",
+        "note": f"Nobody knows: look into your Sent folder, then {how}. After {until:%Y-%m-%d} it counts as sent.",
+        "due_at": until,
+        "created_at": now,
+    }
+
+
+def _answered(connection: Connection, rows: Sequence[Row[Any]], outcome: str, now: datetime) -> None:
+    asked = [f"{_ASKED}{row.id}" for row in rows if row.voice == Voice.PERSONAL]
+    tasks.close(connection, asked, outcome, now)
 
 
 def _locked(connection: Connection, ids: Collection[int]) -> tuple[set[int], list[Row[Any]]]:

@@ -72,7 +72,11 @@ def _gauges(connection: Connection, now: datetime) -> Iterator[Metric]:
     yield waiting
     behind = max(0.0, (now - due).total_seconds()) if due else 0.0
     yield _gauge("nurture_late_seconds", "How long the oldest due row has been waiting.", behind)
-    yield _gauge("nurture_messages_ambiguous", "Messages of which nobody knows.", health.ambiguous(connection)[0])
+    yield _gauge(
+        "nurture_messages_ambiguous",
+        "Messages of which nobody knows.",
+        sum(each.count for each in health.ambiguous(connection)),
+    )
     yield _gauge("nurture_messages_in_flight", "Messages claimed or being sent.", health.in_flight(connection)[0])
     yield _gauge(
         "nurture_messages_sent_today", "Real mail sent on this day (UTC).", quotas.used(connection, now.date())

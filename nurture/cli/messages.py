@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy import Connection
 
 from nurture.cli.asking import YesOption, confirm
 from nurture.cli.context import Context, now_of, opened
@@ -16,7 +18,8 @@ from nurture.errors import UsageError
 from nurture.looking import messages
 from nurture.looking.messages import Shown, Written
 from nurture.people import find_contact
-from nurture.settling import Verdict, settle_one
+from nurture.settling import Verdict, resend
+from nurture.settling import settle as settle_page
 from nurture.wiring import close_postroom, open_postroom
 
 app = typer.Typer(help="Messages: what was written and what became of it.", no_args_is_help=True)
@@ -81,37 +84,72 @@ def show(
 @app.command()
 def settle(
     ctx: typer.Context,
-    ids: Annotated[list[int], typer.Argument(metavar="ID…", help="Ambiguous messages.")],
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID…]", help="Ambiguous messages.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All ambiguous messages.")] = False,
+    sender: Annotated[str | None, typer.Option(metavar="NAME", help="With --all: only what this sender sent.")] = None,
     sent: Annotated[bool, typer.Option("--sent", help="They went out: their runs go on.")] = False,
     not_sent: Annotated[bool, typer.Option("--not-sent", help="They did not: they are sent again.")] = False,
+    anew: Annotated[
+        bool, typer.Option("--resend", help="Send them once more, even if they went out; their runs go on.")
+    ] = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say of ambiguous messages whether they went out. Look first, in the mailbox or at the provider.
 
-    Example: `nurture messages settle 12 13 --sent`
+    Example: `nurture messages settle 12 13 --sent`, `nurture messages settle --all --sender newsletter --not-sent`
     """
-    if sent == not_sent:
-        raise UsageError("say what is so: --sent or --not-sent")
-    verdict, keys = Verdict.SENT if sent else Verdict.NOT_SENT, list(dict.fromkeys(ids))
+    if sent + not_sent + anew != 1:
+        raise UsageError("say what is so: --sent, --not-sent or --resend")
+    if bool(ids) is everything or (sender and not everything):
+        raise UsageError("say which: the numbers of messages, or --all (with --sender NAME: of one sender)")
+    verdict = Verdict.SENT if sent else Verdict.NOT_SENT if not_sent else None
     with opened(ctx) as context:
         with context.database.read() as connection:
-            for key in keys:
-                messages.require_ambiguous(connection, key)
-        again = "" if sent else " They are sent again."
-        confirm(f"Settle {_number(keys)} as {verdict.replace('_', ' ')}?{again}", yes, "nothing was settled")
+            keys = _meant(connection, ids, sender)
+        confirm(_question(keys, verdict), yes or not keys, "nothing was settled")
         now = now_of(context)
-        with context.database.write() as connection:
-            for key in keys:
-                settle_one(connection, key, verdict, "a person", now)
+        settled, new = _settle(context, keys, verdict, now)
     if as_json:
-        print_json({"settled": keys, "as": verdict.value})
+        print_json({"settled": settled, "as": verdict.value if verdict else "resent", "new": new})
     else:
-        say(f"Settled {_number(keys)} as {verdict.replace('_', ' ')}.")
+        more = f", sent anew as {', '.join(map(str, new))}" if new else ""
+        say(f"Settled {_number(settled)} as {(verdict or Verdict.SENT).replace('_', ' ')}{more}.")
+
+
+def _meant(connection: Connection, ids: list[int] | None, sender: str | None) -> list[int]:
+    for key in ids or ():
+        messages.require_ambiguous(connection, key)
+    return list(dict.fromkeys(ids)) if ids else messages.ambiguous(connection, sender)
+
+
+def _question(keys: list[int], verdict: Verdict | None) -> str:
+    if verdict is None:
+        return f"Send {_number(keys)} once more? Whoever has it already gets it twice."
+    again = "" if verdict is Verdict.SENT else " They are sent again."
+    return f"Settle {_number(keys)} as {verdict.replace('_', ' ')}?{again}"
+
+
+def _settle(context: Context, keys: list[int], verdict: Verdict | None, now: datetime) -> tuple[list[int], list[int]]:
+    """Settle in pages, each one transaction; return what was settled, and what is sent anew."""
+    settled: list[int] = []
+    new: list[int] = []
+    for start in range(0, len(keys), _PAGE):
+        page = keys[start : start + _PAGE]
+        with context.database.write() as connection:
+            if verdict is None:
+                new += [resend(connection, key, "a person", now) for key in page]
+                settled += page
+            else:
+                settled += settle_page(connection, page, verdict, "a person", now)
+    return settled, new
+
+
+_PAGE = 200
 
 
 def _number(keys: list[int]) -> str:
-    return f"message {keys[0]}" if len(keys) == 1 else f"{len(keys)} messages"
+    return f"message {keys[0]}" if len(keys) == 1 else f"{len(keys):,} messages"
 
 
 def _written(context: Context, message: int) -> Written:

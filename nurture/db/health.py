@@ -14,6 +14,7 @@ from nurture.db.clock import database_clock
 _TIMER = tables.Timer.__table__.c
 _MESSAGE = tables.Message.__table__.c
 _EVENT = tables.Event.__table__.c
+_SENDER = tables.Sender.__table__.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,15 @@ class Late:
     count: int
     since: datetime
     held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Messages of a sender of which nobody knows whether they were sent: how many, and since when the oldest is so."""
+
+    sender: str
+    count: int
+    since: datetime | None
 
 
 def late(connection: Connection, before: datetime) -> list[Late]:
@@ -39,11 +49,14 @@ def tried(connection: Connection, times: int) -> list[tuple[str, int, int]]:
     return [(row.kind, row.subject_id, row.attempts) for row in connection.execute(query.limit(100))]
 
 
-def ambiguous(connection: Connection) -> tuple[int, datetime | None]:
-    """Return how many messages nobody knows about, and since when the oldest of them is so."""
-    query = select(func.count(), func.min(_MESSAGE.dispatching_at)).where(_MESSAGE.state == MessageState.AMBIGUOUS)
-    count, since = connection.execute(query).one()
-    return count, since
+def ambiguous(connection: Connection) -> list[Unknown]:
+    """Return of each sender how many of its messages nobody knows about, and since when the oldest is so."""
+    query = (
+        select(_SENDER.name, func.count(), func.min(_MESSAGE.dispatching_at))
+        .where(_MESSAGE.state == MessageState.AMBIGUOUS, _SENDER.id == _MESSAGE.sender_id)
+        .group_by(_SENDER.name)
+    )
+    return [Unknown(*row) for row in connection.execute(query.order_by(_SENDER.name))]
 
 
 def in_flight(connection: Connection) -> tuple[int, datetime | None]:

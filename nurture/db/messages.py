@@ -244,6 +244,12 @@ def count_in(connection: Connection, state: MessageState) -> int:
     return connection.scalar(select(func.count()).where(M.state == state)) or 0
 
 
+def ambiguous(connection: Connection, sender_id: int | None) -> list[int]:
+    """Return the messages nobody knows about by key, of one sender or (None) of all."""
+    query = select(M.id).where(M.state == MessageState.AMBIGUOUS).order_by(M.id)
+    return list(connection.scalars(query if sender_id is None else query.where(M.sender_id == sender_id)))
+
+
 def states_of(connection: Connection, origin_keys: Sequence[str]) -> dict[str, tuple[MessageState, datetime]]:
     """Return state and last moment (sent, or last change) of the messages with those origins."""
     query = select(M.origin_key, M.state, func.coalesce(M.sent_at, M.updated_at, type_=M.updated_at.type).label("at"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from nurture.core.words import TaskState
 from nurture.db import tables
-from nurture.db.bulk import in_page
+from nurture.db.bulk import in_page, insert_new
 
 TABLE = tables.Task.__table__
 _T = TABLE.c
@@ -25,6 +25,18 @@ def open_of(connection: Connection, rep_id: int) -> Sequence[Row[Any]]:
     """Return a rep's open tasks, the most urgent first."""
     query = select(TABLE).where(_T.rep_id == rep_id, _T.state == TaskState.OPEN)
     return connection.execute(query.order_by(_T.due_at, _T.id)).fetchall()
+
+
+def open_new(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Open tasks whose origin is new; all rows have the same columns."""
+    insert_new(connection, TABLE, [{**row, "state": TaskState.OPEN} for row in rows], ["origin_key"])
+
+
+def close(connection: Connection, origin_keys: Collection[str], outcome: str, now: datetime) -> None:
+    """Close the open tasks of those origins: what they asked for is known by now."""
+    answered = update(TABLE).where(_T.origin_key.in_(origin_keys), _T.state == TaskState.OPEN)
+    if origin_keys:
+        connection.execute(answered.values(state=TaskState.DONE, outcome=outcome, done_at=now))
 
 
 def finish(connection: Connection, task_id: int, outcome: str | None, now: datetime) -> bool:

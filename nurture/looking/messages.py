@@ -18,7 +18,7 @@ from nurture import composing, live
 from nurture.composing import Composed, Links
 from nurture.core.model import ContactId, Sender, SenderId, Situation
 from nurture.core.words import MessageState, Voice
-from nurture.db import decisions, listings, senders
+from nurture.db import decisions, listings, messages, senders
 from nurture.errors import NotFound, Refused
 from nurture.looking.contacts import situation_of
 from nurture.mail.wire import Outgoing, to_bytes
@@ -63,6 +63,16 @@ def require_ambiguous(connection: Connection, message_id: int) -> None:
     row = _row(connection, message_id)
     if row.state != MessageState.AMBIGUOUS:
         raise Refused(f"message {message_id} is {row.state.replace('_', ' ')}: only an ambiguous one is settled")
+
+
+def ambiguous(connection: Connection, sender: str | None) -> list[int]:
+    """Return the ambiguous messages, of one sender or (None) of all; raise NotFound when there is no such sender."""
+    if sender is None:
+        return messages.ambiguous(connection, None)
+    known = {each.name: each.id for each in senders.every(connection)}
+    if sender not in known:
+        raise NotFound(f"there is no sender {sender!r}; there are: {', '.join(sorted(known)) or 'none'}")
+    return messages.ambiguous(connection, known[sender])
 
 
 def write_again(

@@ -107,7 +107,8 @@ def test_mail_that_was_redirected_is_recognized(bare: Shell, made: Any, stored: 
 def test_what_nobody_knows_is_settled_by_a_person(office: Shell, welcome: int, stored: Ask) -> None:
     stored(f"UPDATE messages SET state = 'ambiguous', sent_at = NULL WHERE id = {welcome}")
     assert "--yes" in office("messages", "settle", str(welcome), "--sent", code=2).err
-    assert "--sent or --not-sent" in office("messages", "settle", str(welcome), code=2).err
+    assert "--sent, --not-sent or --resend" in office("messages", "settle", str(welcome), code=2).err
+    assert "say which" in office("messages", "settle", "--sent", code=2).err
     office("messages", "settle", str(welcome), "--sent", "--yes")
     assert stored(f"SELECT state, reason FROM messages WHERE id = {welcome}") == [
         ("settled_sent", "settled as sent by a person")
@@ -119,7 +120,7 @@ def test_what_nobody_knows_is_settled_by_a_person(office: Shell, welcome: int, s
 def test_what_was_not_sent_is_sent_again(office: Shell, welcome: int, stored: Ask) -> None:
     stored(f"UPDATE messages SET state = 'ambiguous', sent_at = NULL WHERE id = {welcome}")
     settled = office("messages", "settle", str(welcome), "--not-sent", "--yes", "--json").json
-    assert settled == {"settled": [welcome], "as": "not_sent"}
+    assert settled == {"settled": [welcome], "as": "not_sent", "new": []}
     assert stored(f"SELECT kind FROM timers WHERE subject_id = {welcome} AND kind = 'message'") == [("message",)]
 
 
@@ -127,3 +128,26 @@ def test_nothing_is_settled_when_one_of_them_cannot_be(office: Shell, welcome: i
     stored(f"UPDATE messages SET state = 'ambiguous', sent_at = NULL WHERE id = {welcome}")
     office("messages", "settle", str(welcome), "99", "--sent", "--yes", code=1)
     assert stored(f"SELECT state FROM messages WHERE id = {welcome}") == [("ambiguous",)]
+
+
+def test_all_of_a_sender_are_settled_together(office: Shell, welcome: int, stored: Ask) -> None:
+    stored("UPDATE messages SET state = 'ambiguous', sent_at = NULL WHERE voice = 'marketing' AND state = 'accepted'")
+    count = len(stored("SELECT id FROM messages WHERE state = 'ambiguous'"))
+    assert (
+        "there is no sender 'nobody'"
+        in office("messages", "settle", "--all", "--sender", "nobody", "--sent", "--yes", code=1).err
+    )
+    asked = office("messages", "settle", "--all", "--sender", "newsletter", "--not-sent", code=2).err
+    assert f"{count} messages as not sent? They are sent again." in asked
+    office("messages", "settle", "--all", "--sender", "newsletter", "--sent", "--yes")
+    assert stored("SELECT id FROM messages WHERE state = 'ambiguous'") == []
+
+
+def test_what_is_resent_is_a_new_message(office: Shell, welcome: int, stored: Ask) -> None:
+    stored(f"UPDATE messages SET state = 'ambiguous', sent_at = NULL WHERE id = {welcome}")
+    assert "Whoever has it already gets it twice" in office("messages", "settle", str(welcome), "--resend", code=2).err
+    said = office("messages", "settle", str(welcome), "--resend", "--yes", "--json").json
+    assert (said["settled"], said["as"]) == ([welcome], "resent")
+    assert stored(f"SELECT origin_key, state FROM messages WHERE id = {said['new'][0]}") == [
+        (f"resend:{welcome}:1", "ready")
+    ]

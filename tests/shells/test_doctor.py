@@ -81,7 +81,7 @@ def test_ambiguous_messages_are_told_after_an_hour(world: World, settings: Setti
     world.work()
     assert wrong(world, settings, minutes=50) == {}
     found = wrong(world, settings, hours=3)["ambiguous messages"]
-    assert found.what == "of 1 messages nobody knows whether they were sent, the oldest for 3 hours"
+    assert found.what == "of 1 messages nobody knows whether they were sent (newsletter 1), the oldest for 3 hours"
 
 
 def test_a_sender_that_its_provider_refused_is_told(world: World, settings: Settings) -> None:
