@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from nurture import live
 from nurture.core import conditions
+from nurture.core.arrivals import Arrival
 from nurture.core.effects import Reaction, UpdateContact
 from nurture.core.model import ContactId, Event, Situation
 from nurture.core.program import Program
@@ -21,7 +22,7 @@ from nurture.core.qualification import slot_kinds
 from nurture.core.react import react
 from nurture.core.signals import account_kinds
 from nurture.core.words import LIVE_ENROLLMENTS, TimerKind
-from nurture.db import effects, situations, timers
+from nurture.db import arrivals, effects, situations, timers
 from nurture.db import events as event_rows
 
 QUIET = frozenset({"sent", "refused", "delivered", "opened", "deferred", "stage_left", "sequence_entered"})
@@ -98,6 +99,22 @@ def _review_colleagues(connection: Connection, fresh: Sequence[Event], kinds: Co
     if accounts:
         people = situations.people_of(connection, accounts)
         timers.set_timers(connection, [(TimerKind.REVIEW, contact_id, now) for contact_id in people])
+
+
+def welcome(
+    connection: Connection,
+    program: Program,
+    arrived: Sequence[tuple[ContactId, Arrival]],
+    told: Sequence[Event],
+    now: datetime,
+) -> Recorded:
+    """Record that contacts which this transaction has made became known: what `record` would do, for a page at once.
+
+    `told` are events that each of them has, with external ids that end with the contact's id; `arrived` says what
+    follows from them (see `core.arrivals`).
+    """
+    enrolled = arrivals.write(connection, program, arrived, told, now)
+    return Recorded(added=len(told) * len(arrived), enrolled=enrolled)
 
 
 def _concerned(fresh: Sequence[Event], program: Program) -> dict[ContactId, tuple[Event, ...]]:

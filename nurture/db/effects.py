@@ -289,18 +289,8 @@ def _enrollments(page: Page) -> None:
 
 
 def _standings(page: Page) -> None:
-    scores_slots = bool(page.program.lifecycle.slots)
     rows = [
-        {
-            "contact_id": reaction.contact_id,
-            "fit_points": reaction.standing.fit_points,
-            "grade": reaction.standing.grade,
-            "engagement": reaction.standing.engagement,
-            "level": reaction.standing.level,
-            "as_of": reaction.standing.as_of,
-            "model_hash": reaction.standing.model_hash,
-            **(_slots(reaction.standing, page.program) if scores_slots else {}),
-        }
+        {"contact_id": reaction.contact_id, **standing_values(reaction.standing, page.program)}
         for reaction in page.reactions
         if reaction.standing is not None
     ]
@@ -310,8 +300,20 @@ def _standings(page: Page) -> None:
     timers.clear(page.connection, TimerKind.REVIEW, [r.contact_id for r in reviewed if r.review_at is None])
 
 
-def _slots(standing: Standing, program: Program) -> dict[str, object]:
-    return {"slots": dict(standing.slots), "slots_filled": count_filled(standing.slots, program.lifecycle)}
+def standing_values(standing: Standing, program: Program) -> dict[str, object]:
+    """Return what is stored of a standing, by column."""
+    values: dict[str, object] = {
+        "fit_points": standing.fit_points,
+        "grade": standing.grade,
+        "engagement": standing.engagement,
+        "level": standing.level,
+        "as_of": standing.as_of,
+        "model_hash": standing.model_hash,
+    }
+    if not program.lifecycle.slots:
+        return values
+    filled = count_filled(standing.slots, program.lifecycle)
+    return values | {"slots": dict(standing.slots), "slots_filled": filled}
 
 
 _PARTS: tuple[Callable[[Page], None], ...] = (

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from nurture.core.model import ContactId, Event, EventId
 from nurture.db import tables
+from nurture.db.alike import Each, insert_alike
 from nurture.db.bulk import insert_new, reserve_ids
 
 TABLE = tables.Event.__table__
@@ -37,6 +38,28 @@ def add(connection: Connection, events: Sequence[Event], now: datetime) -> list[
     ]
     new = {row.id for row in insert_new(connection, TABLE, rows, ["source", "external_id"], ["id"])}
     return [_recorded(event, EventId(key)) for key, event in zip(ids, events, strict=True) if key in new]
+
+
+def add_alike(
+    connection: Connection, event: Event, contact_ids: Sequence[int], named: Sequence[int], now: datetime
+) -> None:
+    """Insert the same event for each of those contacts; its external id ends with their number in `named`.
+
+    For what cannot have been told before: nothing falls out.
+    """
+    keys = reserve_ids(connection, TABLE, len(contact_ids))
+    row = {
+        "id": Each(keys),
+        "contact_id": Each(contact_ids),
+        "kind": event.kind,
+        "at": event.at,
+        "recorded_at": now,
+        "source": event.source,
+        "external_id": Each(named, event.external_id),
+        "trust": event.trust,
+        "data": dict(event.data),
+    }
+    insert_alike(connection, TABLE, row)
 
 
 def _recorded(event: Event, key: EventId) -> Event:

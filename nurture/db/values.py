@@ -37,12 +37,12 @@ def _json_encoder(table: Table, name: str, dialect: Dialect) -> Encoder | None:
             return None  # nested as it is
     elif is_binary(table, name):
         return lambda value: base64.b64encode(value).decode()
-    return _processor(table, name, dialect)
+    return processor(table, name, dialect)
 
 
 def tuples(connection: Connection, table: Table, columns: tuple[str, ...], rows: Rows) -> list[tuple[Any, ...]]:
     """Return the page as tuples of what the driver takes."""
-    return _encoded(columns, rows, [_processor(table, name, connection.dialect) for name in columns])
+    return _encoded(columns, rows, [processor(table, name, connection.dialect) for name in columns])
 
 
 def _encoded(columns: tuple[str, ...], rows: Rows, encoders: Sequence[Encoder | None]) -> list[tuple[Any, ...]]:
@@ -69,7 +69,8 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, StrEnum) else value
 
 
-def _processor(table: Table, name: str, dialect: Dialect) -> Encoder | None:
+def processor(table: Table, name: str, dialect: Dialect) -> Encoder | None:
+    """Return what makes a column's value fit for the driver, None where it is as it is."""
     return table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
 
 

@@ -13,6 +13,7 @@ from nurture.core.mapping import Mapping, Target
 from nurture.core.program import Program
 from nurture.db.session import Database
 from nurture.importing.guess import guess
+from nurture.importing.newcomers import Newcomers
 from nurture.importing.page import Setting, write_page
 from nurture.importing.report import ImportReport, Tally
 from nurture.importing.rows import Reader, Row, bind
@@ -76,9 +77,11 @@ def import_contacts(
     system = file.mapping.system or file.source
     setting = Setting(program, ring, file.source, system, file.table.surveyed.hash, now)
 
+    newcomers = Newcomers(program, setting.origin, now)
+
     def write(connection: Connection, page: Sequence[RawRow]) -> Tally:
         tally = Tally()
-        write_page(connection, understood(file.reader, page, tally, now), setting, tally)
+        write_page(connection, understood(file.reader, page, tally, now), setting, tally, newcomers)
         return tally
 
     job = Job(file.table, file.source, file.mapping, COUNTED, file.rejected)

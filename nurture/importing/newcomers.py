@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
+from nurture.core.arrivals import Arrival, Arrivals
+from nurture.core.facts import reader
 from nurture.core.lifecycle import Lifecycle
-from nurture.core.model import Account, Contact, ContactId, Rep, Situation, StageChange, Suppressed, Value
+from nurture.core.model import (
+    Account,
+    Contact,
+    ContactId,
+    Event,
+    Rep,
+    Situation,
+    StageChange,
+    Suppressed,
+    Value,
+)
+from nurture.core.program import Program
+from nurture.core.signals import account_kinds
 from nurture.core.words import Scope
 from nurture.db import suppressions
 from nurture.importing.companies import Company
-from nurture.importing.rows import Told
+from nurture.importing.rows import Row, Told
+
+_SAID = frozenset({"first_name", "last_name", "title", "buying_role", "time_zone", "locale", "country"})
+"""Fields of a contact that are exactly what the rows say."""
 
 
 @dataclass(slots=True)
@@ -26,18 +43,29 @@ class Person:
 
     id: ContactId | None = None
     old: Any = None
-    values: dict[str, Value] = field(default_factory=dict)
-    fields: dict[str, Value] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
+    fields: Mapping[str, Value] = field(default_factory=dict)
     owner: Rep | None = None
     company: Company | None = None
-    known: list[str] = field(default_factory=list)
+    known: Sequence[str] = ()
     emails: dict[str, str] = field(default_factory=dict)
-    hashes: list[str] = field(default_factory=list)
-    external_ids: list[str] = field(default_factory=list)
-    wishes: list[tuple[str | None, Scope, str]] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
+    hashes: Sequence[str] = ()
+    external_ids: Sequence[str] = ()
+    wishes: Sequence[tuple[str | None, Scope, str]] = ()
+    told: Sequence[Told] = ()
     rows: int = 0
-    changed: list[str] = field(default_factory=list)
+    changed: Sequence[str] = ()
+
+    def take(self, row: Row) -> None:
+        """Take over what a row says; what it does not say stays."""
+        first = not self.rows
+        self.rows += 1
+        self.values = row.contact if first else {**self.values, **row.contact}
+        self.fields = row.fields if first else {**self.fields, **row.fields}
+        if row.events:
+            self.told = (*self.told, *row.events)
+        if row.suppressions:
+            self.wishes = (*self.wishes, *((row.email_key, scope, reason) for scope, reason in row.suppressions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +85,116 @@ def situations_of(
     Those with several addresses are left out: they are few, and loading orders what forbids writing to them.
     """
     found = suppressions.by_hashes(connection, {hashed for person in new for hashed in person.hashes})
-    accounts: dict[int, Account] = {}
-    entered = (StageChange(None, lifecycle.start, now, origin.reason, origin.actor),)
     return {
-        person.id: Situation(
-            _contact(person, lifecycle.start, origin.source, accounts, now),
-            stage_changes=entered,
-            suppressions=_forbidden(person, found),
-        )
+        person.id: _situation(person, lifecycle.start, origin, now, _forbidden(person, found))
         for person in new
         if person.id is not None and len(person.hashes) <= 1
     }
 
 
-def _contact(person: Person, stage: str, source: str, accounts: dict[int, Account], now: datetime) -> Contact:
+Telling = Callable[[ContactId], Sequence[Event]]
+"""Returns the events by which a new contact becomes known."""
+
+
+class Newcomers:
+    """Finds out what follows for new contacts, asking once for all who are alike. One for a whole import."""
+
+    def __init__(self, program: Program, origin: Origin, now: datetime) -> None:
+        """Prepare to read what the program could ask about them."""
+        self._program, self._origin, self._now = program, origin, now
+        self._arrivals = Arrivals(program, now)
+        asked = list(zip(self._arrivals.asked, self._arrivals.meanings, strict=True))
+        plain = [(name, meanings) for name, meanings in asked if name.startswith("fields.") or name in _SAID]
+        self._of_contact = plain
+        self._further = [
+            (reader(name), meanings)
+            for name, meanings in asked
+            if not name.startswith("account.") and (name, meanings) not in plain
+        ]
+        self._shared = bool(account_kinds(program.lifecycle))
+        self._of_account = [
+            (name.removeprefix("account."), meanings) for name, meanings in asked if name.startswith("account.")
+        ]
+
+    def sort(
+        self, connection: Connection, new: Sequence[Person], told: Telling
+    ) -> tuple[list[tuple[ContactId, Arrival]], list[Person]]:
+        """Return the arrivals of new contacts, and those about whom the core is to be asked one by one.
+
+        These are the people whose rows tell more of them than that they are there, and whoever must not be written to.
+        `told` returns the events by which a newcomer becomes known.
+        """
+        forbidden = suppressions.by_hashes(connection, [hashed for person in new for hashed in person.hashes])
+        arrived, others = [], []
+        for person in new:
+            news = person.told or len(person.hashes) > 1 or (person.company and person.company.updated)
+            shares = self._shared and person.company and person.company.old is not None
+            alone = news or shares or (forbidden and _forbidden(person, forbidden))
+            found = None if alone else self._arrival(person, told)
+            if found is None or person.id is None:
+                others.append(person)
+            else:
+                arrived.append((person.id, found))
+        return arrived, others
+
+    def _arrival(self, person: Person, told: Telling) -> Arrival | None:
+        alike = (
+            bool(person.emails),
+            self._meaning(person.company),
+            *[meanings[_said(person, name)] for name, meanings in self._of_contact],
+            *self._read(person),
+        )
+        return self._arrivals.of(alike, lambda: self._tell(person, told))
+
+    def _read(self, person: Person) -> list[int]:
+        """Return what is read of the whole contact: an address's domain, who owns them."""
+        if not self._further:
+            return []
+        lifecycle = self._program.lifecycle
+        situation = _situation(person, lifecycle.start, self._origin, self._now, ())
+        return [meanings[read(situation, lifecycle)] for read, meanings in self._further]
+
+    def _meaning(self, company: Company | None) -> tuple[int, ...] | None:
+        if company is None:
+            return None
+        if company.meaning is None:
+            account = company.account()
+            company.meaning = tuple([meanings[_of_account(account, name)] for name, meanings in self._of_account])
+        return company.meaning
+
+    def _tell(
+        self, person: Person, told: Callable[[ContactId], Sequence[Event]]
+    ) -> tuple[Situation, tuple[Event, ...]]:
+        situation = _situation(person, self._program.lifecycle.start, self._origin, self._now, ())
+        events = tuple(told(situation.contact.id))
+        return Situation(situation.contact, events, stage_changes=situation.stage_changes), events
+
+
+def _said(person: Person, name: str) -> Value:
+    """Return what a new contact has in a field of their own, as `core.facts` would read it."""
+    if name.startswith("fields."):
+        return person.fields.get(name.removeprefix("fields."))
+    return person.values.get(name)
+
+
+def _of_account(account: Account, name: str) -> Any:
+    if name.startswith("fields."):
+        return _hashable(account.fields.get(name.removeprefix("fields.")))
+    return getattr(account, name, None)
+
+
+def _hashable(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else None if isinstance(value, dict) else value
+
+
+def _situation(
+    person: Person, stage: str, origin: Origin, now: datetime, forbidden: tuple[Suppressed, ...]
+) -> Situation:
+    entered = (StageChange(None, stage, now, origin.reason, origin.actor),)
+    return Situation(_contact(person, stage, origin.source, now), stage_changes=entered, suppressions=forbidden)
+
+
+def _contact(person: Person, stage: str, source: str, now: datetime) -> Contact:
     said: Any = person.values.get
     return Contact(
         person.id or ContactId(0),
@@ -85,18 +209,12 @@ def _contact(person: Person, stage: str, source: str, accounts: dict[int, Accoun
         said("locale"),
         said("country"),
         said("source") or source,
-        _account(person.company, accounts) if person.company else None,
+        person.company.account() if person.company else None,
         person.owner,
         person.fields,
         now,
         person.hashes[0] if person.hashes else None,
     )
-
-
-def _account(company: Company, accounts: dict[int, Account]) -> Account:
-    if company.id not in accounts:
-        accounts[company.id] = company.account()
-    return accounts[company.id]
 
 
 def _forbidden(person: Person, found: Mapping[str, Sequence[Suppressed]]) -> tuple[Suppressed, ...]:

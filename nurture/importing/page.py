@@ -15,15 +15,21 @@ from nurture import intake
 from nurture.core.model import ContactId, Event
 from nurture.core.program import Program
 from nurture.db import people, situations, suppressions, tables
+from nurture.db.alike import Each, insert_alike
 from nurture.db.bulk import insert_rows, reserve_ids, update_rows
+from nurture.db.columns import Same, insert_columns
 from nurture.importing.companies import Companies
-from nurture.importing.newcomers import Origin, Person, situations_of
+from nurture.importing.newcomers import Newcomers, Origin, Person, situations_of
 from nurture.importing.report import Tally
 from nurture.importing.rows import Row
 from nurture.importing.table import RawRow
 from nurture.mail.keys import KeyRing
 from nurture.people import suppressed
 
+_CONTACT = tables.Contact.__table__
+_ADDRESS = tables.Address.__table__
+_CHANGE = tables.StageChange.__table__
+_ADDRESSED = ("contact_id", "email", "email_key", "address_hash", "is_primary")
 _COLUMNS = ("first_name", "last_name", "title", "buying_role", "time_zone", "locale", "country", "source")
 
 
@@ -44,16 +50,34 @@ class Setting:
         return Origin(self.source, "imported", f"import: {self.source}")
 
 
-def write_page(connection: Connection, page: Sequence[tuple[RawRow, Row]], setting: Setting, tally: Tally) -> None:
-    """Write the rows and what follows from them; count what became of each, and reject those that fit nobody."""
+def write_page(
+    connection: Connection,
+    page: Sequence[tuple[RawRow, Row]],
+    setting: Setting,
+    tally: Tally,
+    newcomers: Newcomers | None = None,
+) -> None:
+    """Write the rows and what follows from them; count what became of each, and reject those that fit nobody.
+
+    `newcomers` answers for all new contacts who are alike; without it the core is asked about every one of them.
+    """
     new, old, wished = write_people(connection, page, setting, tally)
-    told = [event for person in (*new, *old) for event in _events(person, setting)]
+    welcomed, others = _welcome(connection, new, setting, newcomers) if newcomers else (intake.Recorded(), new)
+    told = [event for person in (*others, *old) for event in _events(person, setting)]
     told += suppressed(connection, wished, setting.now)
-    known = situations_of(connection, new, setting.program.lifecycle, setting.origin, setting.now)
+    known = situations_of(connection, others, setting.program.lifecycle, setting.origin, setting.now)
     recorded = intake.record(connection, setting.program, told, setting.now, known=known)
     tally.counts["suppressed"] += len({wish.address for wish in wished})
-    tally.counts["events"] += recorded.added
+    tally.counts["events"] += recorded.added + welcomed.added
     _count(tally, new, old)
+
+
+def _welcome(
+    connection: Connection, new: Sequence[Person], setting: Setting, newcomers: Newcomers
+) -> tuple[intake.Recorded, Sequence[Person]]:
+    """Record that new contacts are there; return how that went, and who is to be recorded one by one."""
+    arrived, others = newcomers.sort(connection, new, lambda key: _known(key, setting))
+    return intake.welcome(connection, setting.program, arrived, _known(None, setting), setting.now), others
 
 
 def write_people(
@@ -85,7 +109,7 @@ class _Cast:
         live = situations.lock(connection, {*by_id.values(), *by_key.values()})
         known = people.address_keys(connection, live)
         self._people = {
-            key: Person(ContactId(key), old, known=known.get(key, []))
+            key: Person(ContactId(key), old, known=known.get(key, ()))
             for key, old in people.contact_rows(connection, live).items()
         }
         self._gone = Person()
@@ -109,7 +133,17 @@ class _Cast:
         if person is None:
             person = Person()
             self._new.append(person)
-        self._take(person, row, by_id is None, by_key is None)
+        person.take(row)
+        if row.owner is not None:
+            person.owner = self._owners[row.owner]
+        if row.account or row.account_fields:
+            person.company = self.companies.of(row) or person.company
+        if row.external_id is not None and by_id is None:
+            person.external_ids = (*person.external_ids, row.external_id)
+            self._by_id[row.external_id] = person
+        if row.email_key is not None and row.email is not None and by_key is None:
+            person.emails[row.email_key] = row.email
+            self._by_key[row.email_key] = person
         return None
 
     def new(self) -> list[Person]:
@@ -120,58 +154,44 @@ class _Cast:
         """Return the known people that rows were about."""
         return [person for person in self._people.values() if person.rows]
 
-    def _take(self, person: Person, row: Row, new_id: bool, new_key: bool) -> None:
-        person.rows += 1
-        person.values |= row.contact
-        person.fields |= row.fields
-        person.owner = self._owners[row.owner] if row.owner is not None else person.owner
-        person.company = self.companies.of(row) or person.company
-        person.told += row.events
-        person.wishes += [(row.email_key, scope, reason) for scope, reason in row.suppressions]
-        if row.external_id is not None and new_id:
-            person.external_ids.append(row.external_id)
-            self._by_id[row.external_id] = person
-        if row.email_key is not None and row.email is not None and new_key:
-            person.emails[row.email_key] = row.email
-            self._by_key[row.email_key] = person
-
 
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
 def _insert(connection: Connection, new: Sequence[Person], setting: Setting) -> None:
-    start, now = setting.program.lifecycle.start, setting.now
-    for person, key in zip(new, reserve_ids(connection, tables.Contact, len(new)), strict=True):
+    start, now, source = setting.program.lifecycle.start, setting.now, setting.source
+    ids = reserve_ids(connection, _CONTACT, len(new))
+    for person, key in zip(new, ids, strict=True):
         person.id = ContactId(key)
-    fixed = {"stage": start, "stage_since": now, "created_at": now, "updated_at": now}
-    rows = [{"id": person.id, **_first(person, setting.source), **fixed} for person in new]
-    insert_rows(connection, tables.Contact, rows)
-    origin = setting.origin
-    entered = {"to_stage": start, "at": now, "reason": origin.reason, "actor": origin.actor}
-    insert_rows(connection, tables.StageChange, [{"contact_id": person.id, **entered} for person in new])
-
-
-def _first(person: Person, source: str) -> dict[str, Any]:
-    said = person.values.get
-    return {
-        **{name: said(name) for name in _COLUMNS},
-        "source": said("source") or source,
-        "fields": person.fields,
-        "owner_id": person.owner.id if person.owner else None,
-        "account_id": person.company.id if person.company else None,
+    said = [person.values for person in new]
+    columns: dict[str, Sequence[Any] | Same] = {name: [each.get(name) for each in said] for name in _COLUMNS}
+    columns |= {
+        "id": ids,
+        "source": [each.get("source") or source for each in said],
+        "fields": [person.fields for person in new],
+        "owner_id": [person.owner.id if person.owner else None for person in new],
+        "account_id": [person.company.id if person.company else None for person in new],
+        "stage": Same(start),
+        "stage_since": Same(now),
+        "created_at": Same(now),
+        "updated_at": Same(now),
     }
+    insert_columns(connection, _CONTACT, len(new), columns)
+    origin, keys = setting.origin, reserve_ids(connection, _CHANGE, len(new))
+    entered = {"to_stage": start, "at": now, "reason": origin.reason, "actor": origin.actor}
+    insert_alike(connection, _CHANGE, {"id": Each(keys), "contact_id": Each(ids), **entered})
 
 
 def _update(connection: Connection, old: Sequence[Person], setting: Setting) -> None:
     rows = []
     for person in old:
         before = {name: getattr(person.old, name) for name in (*_COLUMNS, "owner_id", "account_id")}
-        after = before | person.values
+        after = {**before, **person.values}
         # How a contact came is told once; who owns them and where they work may change.
         after["source"] = before["source"] or after["source"]
         after["owner_id"] = person.owner.id if person.owner else before["owner_id"]
         after["account_id"] = person.company.id if person.company else before["account_id"]
-        own = person.old.fields | person.fields
+        own = {**person.old.fields, **person.fields}
         person.changed = [name for name in after if after[name] != before[name]]
         person.changed += [f"fields.{name}" for name in own if own[name] != person.old.fields.get(name)]
         if person.changed:
@@ -181,23 +201,15 @@ def _update(connection: Connection, old: Sequence[Person], setting: Setting) -> 
 
 def _add_addresses(connection: Connection, cast: Sequence[Person], setting: Setting) -> None:
     suppressions.renew(connection, setting.ring, [key for person in cast for key in person.emails], setting.now)
+    hash_ = setting.ring.address_hash
     rows = []
     for person in cast:
         for key, email in person.emails.items():
-            hashed = setting.ring.address_hash(key)
-            primary = not person.known and not person.hashes
-            person.hashes.append(hashed)
-            rows.append(
-                {
-                    "contact_id": person.id,
-                    "email": email,
-                    "email_key": key,
-                    "address_hash": hashed,
-                    "is_primary": primary,
-                    "created_at": setting.now,
-                }
-            )
-    insert_rows(connection, tables.Address, rows)
+            hashed = hash_(key)
+            rows.append((person.id, email, key, hashed, not person.known and not person.hashes))
+            person.hashes = (*person.hashes, hashed)
+    columns = dict(zip(_ADDRESSED, zip(*rows, strict=True), strict=True)) if rows else {}
+    insert_columns(connection, _ADDRESS, len(rows), columns | {"created_at": Same(setting.now)})
     ids = [
         {"contact_id": person.id, "system": setting.system, "external_id": external_id}
         for person in cast
@@ -219,18 +231,26 @@ def _suppress(connection: Connection, cast: Iterable[Person], setting: Setting) 
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
+def _known(key: ContactId | None, setting: Setting) -> tuple[Event, Event]:
+    """Return the events by which a new contact becomes known; without a key, what those of all of them begin with."""
+    created = {"source": setting.source, "stage": setting.program.lifecycle.start}
+    return Event("created", setting.now, "people", f"created:{key or ''}", key, data=created), _imported(key, setting)
+
+
+def _imported(key: ContactId | None, setting: Setting) -> Event:
+    external_id = f"{setting.source}:imported:{key or ''}"
+    return Event("imported", setting.now, "import", external_id, key, data={"source": setting.source})
+
+
 def _events(person: Person, setting: Setting) -> Iterable[Event]:
     """Yield what the rows tell. Ids come from who and what, so that a second import finds every one of them there."""
     now, key = setting.now, person.id
-    origin: dict[str, object] = {"source": setting.source}
-    if person.old is None:
-        stage: dict[str, object] = {"stage": setting.program.lifecycle.start}
-        yield Event("created", now, "people", f"created:{key}", key, data=origin | stage)
-    yield Event("imported", now, "import", f"{setting.source}:imported:{key}", key, data=origin)
+    yield from _known(key, setting) if person.old is None else (_imported(key, setting),)
     if changed := [*person.changed, *_changed_account(person)]:
         change = digest(changed, person.values, person.fields, person.company and person.company.values)
         external_id = f"{setting.source}:updated:{key}:{setting.file[:16]}:{change}"
-        yield Event("updated", now, "import", external_id, key, data=origin | {"changed": changed})
+        data = {"source": setting.source, "changed": changed}
+        yield Event("updated", now, "import", external_id, key, data=data)
     if "owner_id" in person.changed:
         external_id = f"{setting.source}:owner:{key}:{setting.file[:16]}:{person.owner and person.owner.id}"
         yield Event(
@@ -242,8 +262,7 @@ def _events(person: Person, setting: Setting) -> Iterable[Event]:
 
 
 def _changed_account(person: Person) -> tuple[str, ...]:
-    company = person.company
-    return ("account",) if company and company.old is not None and company.changed() else ()
+    return ("account",) if person.company and person.company.updated else ()
 
 
 def digest(*values: object) -> str:

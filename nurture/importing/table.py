@@ -6,6 +6,7 @@ Memory is constant: a row at a time.
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ LONGEST_CELL = 16 * 1024 * 1024
 """Characters; a longer cell means a quote that is never closed."""
 
 _SAMPLE_LINES = 60
+_BROKEN = re.compile("[\udc80-\udcff]")
+"""What stands for a byte that is not in the encoding."""
 
 
 @dataclass(slots=True)
@@ -54,7 +57,7 @@ class Table:
                 if on_bytes is not None and count % 1000 == 0:
                     on_bytes(text.buffer.tell())
                 if row.line > self.header_line and (row.fault or any(row.cells)):
-                    yield _checked(row, len(self.columns))
+                    yield row if row.fault else _checked(row, len(self.columns))
             if on_bytes is not None:
                 on_bytes(self.size)
 
@@ -87,18 +90,18 @@ def _lines(text: TextIO) -> Iterator[str]:
 def _parse(lines: Iterator[str], delimiter: str) -> Iterator[RawRow]:
     csv.field_size_limit(LONGEST_CELL)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    line = 1
     while True:
-        line = reader.line_num + 1
         try:
-            cells = next(reader)
-        except StopIteration:
+            for cells in reader:
+                yield RawRow(line, cells)
+                line = reader.line_num + 1
             return
         except csv.Error as error:
             if "field larger" in str(error):
                 raise ImportFailed(f"line {line} opens a quote that is not closed: the file is damaged there") from None
             yield RawRow(line, [], _why(str(error), reader.line_num - line))
-            continue
-        yield RawRow(line, cells)
+            line = reader.line_num + 1
 
 
 def _why(error: str, further: int) -> str:
@@ -111,20 +114,16 @@ def _why(error: str, further: int) -> str:
 
 
 def _checked(row: RawRow, width: int) -> RawRow:
+    """Return a row that has cells, with what is wrong with them."""
     cells = row.cells
-    if row.fault is None and len(cells) != width:
+    if len(cells) != width:
         if len(cells) > width and not any(cells[width:]):
             row = RawRow(row.line, cells[:width])
         else:
             row = RawRow(row.line, cells, f"has {len(cells)} cells where the header has {width}")
-    if row.fault is None and not _encodable(row.cells):
+    if row.fault is None and not (text := "".join(row.cells)).isascii() and _BROKEN.search(text):
         return RawRow(row.line, row.cells, "has bytes that are not in the file's encoding")
     return row
-
-
-def _encodable(cells: list[str]) -> bool:
-    text = "".join(cells)
-    return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)
 
 
 def _sample(path: Path, encoding: str) -> list[str]:
