@@ -17,6 +17,7 @@ from sqlalchemy import Row
 from nurture.core.facts import template_values
 from nurture.core.model import Contact, ContactId, Sender, Situation, Value
 from nurture.core.program import Program
+from nurture.core.quick import quick_init
 from nurture.core.words import Scope, Voice
 from nurture.mail.keys import KeyRing
 from nurture.mail.thread import reply_subject, split_references
@@ -34,6 +35,7 @@ class Links:
     ring: KeyRing
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Composed:
     """A mail's content. `values` are what the template named, `unsubscribe` the one-click URL (marketing only)."""

@@ -19,6 +19,7 @@ from nurture.core.events import INBOUND
 from nurture.core.gates.approval import VOIDING
 from nurture.core.model import ContactId, Enrollment, MessageBrief, Sender, Situation
 from nurture.core.program import Program
+from nurture.core.quick import quick_init
 from nurture.core.sequence import Sequence as Sequenced
 from nurture.core.words import MessageState, Voice
 from nurture.db import contacts, enrollments, instance, quotas, senders, situations, tables
@@ -42,6 +43,7 @@ class Policy:
     patience: timedelta = timedelta()
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Pending:
     """One due message with all that its decision needs."""

@@ -6,7 +6,7 @@ What cannot be planned (no owner, no address, a template that is gone) is held w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row
 from nurture.core.effects import Plan, PlanMessage
 from nurture.core.model import ContactId, Sender, SenderId, Situation, VersionId
 from nurture.core.program import Program
+from nurture.core.quick import altered, quick_init
 from nurture.core.sequence import Sequence as Sequenced
 from nurture.core.words import EnrollmentState, MessageState, TimerKind, Voice
 from nurture.db import decisions, instance, messages, senders, timers
@@ -27,6 +28,7 @@ RETRY = timedelta(hours=4)
 SOON = timedelta(minutes=1)
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class _Planned:
     """A plan's message, on its way to become a row."""
@@ -169,12 +171,12 @@ def _insert(connection: Connection, rows: Sequence[Mapping[str, Any]], now: date
 def _look_soon(plan: Plan, known: set[str], now: datetime) -> Plan:
     """Let a run whose message was planned before look at that message soon: it may have ended already."""
     run = plan.enrollment
-    return replace(plan, due_at=now + SOON) if f"e:{run.id}:{run.step_id}:{run.occurrence}" in known else plan
+    return altered(plan, due_at=now + SOON) if f"e:{run.id}:{run.step_id}:{run.occurrence}" in known else plan
 
 
 def _with_sender(plan: Plan, row: Mapping[str, Any]) -> Plan:
     state = EnrollmentState.HELD if _personal(row) else plan.enrollment.state
-    run = replace(plan.enrollment, sender_id=SenderId(row["sender_id"]), state=state)
+    run = altered(plan.enrollment, sender_id=SenderId(row["sender_id"]), state=state)
     return Plan(run, plan.due_at, plan.actions, plan.trail)
 
 
@@ -183,7 +185,7 @@ def _personal(row: Mapping[str, Any]) -> bool:
 
 
 def _waiting(plan: Plan, now: datetime) -> Plan:
-    run = replace(plan.enrollment, state=EnrollmentState.WAITING, waiting_for="time")
+    run = altered(plan.enrollment, state=EnrollmentState.WAITING, waiting_for="time")
     return Plan(run, now + RETRY, tuple(a for a in plan.actions if not isinstance(a, PlanMessage)), plan.trail)
 
 

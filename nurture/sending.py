@@ -21,6 +21,7 @@ from nurture.composing import Links
 from nurture.core.decide import decide
 from nurture.core.decision import Cancel, Decision, Hold, Send, Skip
 from nurture.core.program import Program
+from nurture.core.quick import quick_init
 from nurture.core.rates import Rates
 from nurture.core.words import MessageState, TimerKind, Voice
 from nurture.db import decisions, instance, messages, quotas, timers
@@ -96,6 +97,7 @@ class _Claimed:
     silent: Sequence[int]
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class _Ready:
     """A message that may go: what was decided, the mail, and what is kept of it."""

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from nurture.core.effects import Action
+from nurture.core.quick import quick_init
 from nurture.core.words import EnrollmentState
 
 WATCHDOG = timedelta(days=1)
 """When a run that waits for somebody is looked at again, although their act will wake it."""
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Advance:
     """This step is done: go to step `to` (None: the one after it). `base_at` is when it was done (None: as before).
@@ -25,6 +27,7 @@ class Advance:
     actions: tuple[Action, ...] = ()
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Sleep:
     """Stay at this step and look again at `until`. `waiting_for` is `time`, `message` or `task`.

@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Company, Data, MessageBrief, Sender, Situation
+from nurture.core.quick import quick_init
 from nurture.core.sequence import Sequence, Step
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Check:
     """What one gate read and found. `inputs` are plain JSON values."""
@@ -20,6 +22,7 @@ class Check:
     inputs: Data = field(default_factory=dict)
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Send:
     """It may go now."""
@@ -55,6 +58,7 @@ class Cancel:
 Decision = Send | Hold | Skip | Cancel
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a gate says: `answer` is None when the message may pass, `inputs` are the plain JSON values that it read."""
@@ -63,6 +67,7 @@ class Finding:
     inputs: Data = field(default_factory=dict)
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Due:
     """A message that is due, with all that the gates may read.

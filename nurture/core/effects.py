@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from nurture.core.model import ContactId, Data, Enrollment, EnrollmentId, Standing
+from nurture.core.quick import quick_init
 from nurture.core.words import EnrollmentState, Scope, Voice
 
 
@@ -138,6 +139,7 @@ class Reaction:
     review_at: datetime | None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class PlanMessage:
     """Plan one message for a step, to go out at `due_at` and not after `not_after`."""
@@ -163,6 +165,7 @@ class RecordEvent:
 Action = PlanMessage | OpenTaskFor | UpdateContact | MoveStage | RecordEvent
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one tick does for one run: its next row, when it is due again (None: when something wakes it), what to do.

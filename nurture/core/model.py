@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType
 
+from nurture.core.quick import quick_init
 from nurture.core.rates import Rate
 from nurture.core.words import EnrollmentState, MessageState, Scope, Voice
 
@@ -30,6 +31,7 @@ Data = Mapping[str, object]
 """A JSON object, read only."""
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Rep:
     """A person in sales: personal mail goes out from their mailbox, in their name."""
@@ -45,6 +47,7 @@ class Rep:
     active: bool = True
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Account:
     """A company."""
@@ -62,6 +65,7 @@ class Account:
     fields: Data = field(default_factory=dict)
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Contact:
     """A person, in the stage that they are in now. `email` is the primary address, `address_hash` its keyed hash."""
@@ -85,6 +89,7 @@ class Contact:
     address_hash: str | None = None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Event:
     """A fact about a contact (or an account), unique per (source, external_id).
@@ -140,6 +145,7 @@ class Suppressed:
     at: datetime
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Enrollment:
     """One run of a sequence for one contact.
@@ -187,6 +193,7 @@ class Sender:
     rates: tuple[Rate, ...] = ()
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class MessageBrief:
     """The part of a message that deciding about its contact needs."""
@@ -213,6 +220,7 @@ class OpenTask:
     step_id: str | None = None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Situation:
     """Everything that deciding about one contact needs, at one moment, as loaded for a page.

@@ -6,7 +6,7 @@ ends a run early is `exits`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
@@ -16,6 +16,7 @@ from nurture.core.effects import Action, Plan, PlanMessage
 from nurture.core.exits import exits as exits
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Company, Contact, Enrollment, Situation
+from nurture.core.quick import altered
 from nurture.core.sequence import Sequence, Step
 from nurture.core.steps import STEPS
 from nurture.core.words import LIVE_ENROLLMENTS, SENT_MESSAGES, EnrollmentState, MessageState
@@ -55,7 +56,7 @@ def schedule(
     if enrollment.waiting_for == "message":
         return _look_after_message(sequence, _unpaused(enrollment), situation, now)
     run = _unpaused(enrollment)
-    run = run if run.step_id else replace(run, step_id=sequence.first)
+    run = run if run.step_id else altered(run, step_id=sequence.first)
     return _walk(sequence, run, situation, lifecycle, company, now)
 
 
@@ -183,7 +184,7 @@ def _walk(
                 base_at = answer.base_at or run.base_at
                 if target is None:
                     return _completed(run, answer.actions, trail, now)
-                run = replace(run, step_id=target, occurrence=0, waiting_for=None, base_at=base_at)
+                run = altered(run, step_id=target, occurrence=0, waiting_for=None, base_at=base_at)
                 if answer.actions:
                     return Plan(run, now, answer.actions, trail)
             case _:
@@ -192,7 +193,7 @@ def _walk(
 
 
 def _asleep(run: Enrollment, answer: Sleep, trail: Trail) -> Plan:
-    waiting = replace(
+    waiting = altered(
         run,
         state=EnrollmentState.WAITING,
         waiting_for=answer.waiting_for,
@@ -203,15 +204,15 @@ def _asleep(run: Enrollment, answer: Sleep, trail: Trail) -> Plan:
 
 def _finished(run: Enrollment, answer: Finish, trail: Trail, now: datetime) -> Plan:
     plan = _over(run, answer.state, answer.reason, now, trail=(*trail, (run.step_id or "", f"ends: {answer.reason}")))
-    return replace(plan, enrollment=replace(plan.enrollment, disposition=answer.disposition), actions=answer.actions)
+    return altered(plan, enrollment=altered(plan.enrollment, disposition=answer.disposition), actions=answer.actions)
 
 
 def _completed(run: Enrollment, actions: tuple[Action, ...], trail: Trail, now: datetime) -> Plan:
-    return replace(_over(run, EnrollmentState.COMPLETED, "finished", now, trail=trail), actions=actions)
+    return altered(_over(run, EnrollmentState.COMPLETED, "finished", now, trail=trail), actions=actions)
 
 
 def _over(run: Enrollment, state: EnrollmentState, reason: str, now: datetime, *, trail: Trail = ()) -> Plan:
-    ended = replace(run, state=state, reason=reason, ended_at=now, waiting_for=None, paused_until=None)
+    ended = altered(run, state=state, reason=reason, ended_at=now, waiting_for=None, paused_until=None)
     return Plan(ended, None, (), trail or ((run.step_id or "", reason),))
 
 
@@ -222,7 +223,7 @@ def _go_on(run: Enrollment, step: Step, note: str, at: datetime, now: datetime) 
         return _completed(run, (), trail, now)
     paused = run.state is EnrollmentState.PAUSED
     state = run.state if paused else EnrollmentState.ACTIVE
-    moved = replace(run, state=state, step_id=step.next, occurrence=0, waiting_for=None, base_at=at)
+    moved = altered(run, state=state, step_id=step.next, occurrence=0, waiting_for=None, base_at=at)
     return Plan(moved, _next_look(moved, now), (), trail)
 
 
@@ -241,9 +242,9 @@ def _unpaused(run: Enrollment) -> Enrollment:
     """Return the run as one that goes on: waiting for what it waited for, or active."""
     if run.waiting_for == "message":
         held = run.state is EnrollmentState.HELD
-        return run if held else replace(run, state=EnrollmentState.WAITING, paused_until=None)
+        return run if held else altered(run, state=EnrollmentState.WAITING, paused_until=None)
     active = run.state is EnrollmentState.ACTIVE and run.paused_until is None
-    return run if active else replace(run, state=EnrollmentState.ACTIVE, paused_until=None)
+    return run if active else altered(run, state=EnrollmentState.ACTIVE, paused_until=None)
 
 
 def _look_after_message(sequence: Sequence, run: Enrollment, situation: Situation, now: datetime) -> Plan:

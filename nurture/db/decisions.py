@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, and_, delete, select
 
 from nurture import __version__
 from nurture.core.decide import Check
+from nurture.core.quick import quick_init
 from nurture.db import tables
 from nurture.db.bulk import in_page, insert_rows, update_rows
 
@@ -18,6 +19,7 @@ TABLE = tables.Decision.__table__
 _C = TABLE.c
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Decided:
     """One answer about a message (or, without one, about a run's step)."""

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
+from nurture.core.quick import quick_init
 from nurture.core.words import FINAL_MESSAGES, EnrollmentState, MessageState, TimerKind
 from nurture.db import bulk
 from nurture.db.clock import database_clock
@@ -25,6 +26,7 @@ _enrollments: Table = Enrollment.__table__
 _messages: Table = Message.__table__
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A timer that this process may act on; `attempts` counts this claim too."""

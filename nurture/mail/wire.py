@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 
+from nurture.core.quick import quick_init
 from nurture.core.words import Voice
 from nurture.mail.address import clean_header, wire_address
 
@@ -26,6 +27,7 @@ FOLD_AT = 76
 """Octets after which a header is folded where it can be (RFC 2047, 2)."""
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """One mail to one person, ready to be written. `id` is ours (a message's key) and comes back in its receipt.

@@ -14,6 +14,7 @@ from functools import lru_cache
 import jinja2
 
 from nurture.core.model import Value
+from nurture.core.quick import quick_init
 from nurture.errors import TemplateError
 from nurture.program.artifact import Artifact
 from nurture.program.filters import MAX_TEXT
@@ -22,6 +23,7 @@ from nurture.program.quick import Parts, understand
 from nurture.program.sandbox import TURNS, parse, prepare
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """A mail without its envelope. `html` is never missing: without one of its own it is derived from the text."""

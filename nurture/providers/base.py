@@ -18,6 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
+from nurture.core.quick import quick_init
 from nurture.errors import ProviderError
 from nurture.mail.wire import Outgoing
 
@@ -41,6 +42,7 @@ class Outcome(StrEnum):
     SENDER_REFUSED = "sender_refused"
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of the mail `id`.

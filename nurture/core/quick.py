@@ -1,0 +1,59 @@
+"""Frozen dataclasses that are made as fast as others: a message comes to sixty of them.
+
+A frozen dataclass sets each field by `object.__setattr__`, which looks the field up again every time: four times as
+long as an ordinary one takes. `quick_init` lets it set its slots directly, once and for good; all else stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+
+
+def quick_init(cls: type[T]) -> type[T]:
+    """Give a dataclass of `frozen=True, slots=True` an `__init__` that does the same, faster."""
+    if hasattr(cls, "__post_init__") or any(field.kw_only for field in fields(cls)):  # type: ignore[arg-type]
+        raise TypeError(f"{cls.__name__} has a __post_init__ or keyword-only fields, which a quick __init__ has not")
+    arguments, lines, names = ["self"], [], dict[str, Any]()
+    for number, field in enumerate(fields(cls)):  # type: ignore[arg-type]
+        names[f"set_{number}"] = getattr(cls, field.name).__set__
+        value = field.name
+        if field.default_factory is not MISSING:
+            names[f"make_{number}"] = field.default_factory
+            names["MISSING"] = MISSING
+            value = f"make_{number}() if {field.name} is MISSING else {field.name}"
+        elif field.default is not MISSING:
+            names[f"default_{number}"] = field.default
+        if field.init:
+            arguments.append(f"{field.name}{_default(number, names)}")
+        else:
+            value = value if field.default is MISSING else f"default_{number}"
+        lines.append(f"    set_{number}(self, {value})")
+    exec(f"def __init__({', '.join(arguments)}):\n" + "\n".join(lines), names)  # noqa: S102 - as dataclasses does it
+    names["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"
+    cls.__init__ = names["__init__"]  # type: ignore[method-assign]
+    return cls
+
+
+def _default(number: int, names: dict[str, Any]) -> str:
+    if f"make_{number}" in names:
+        return "=MISSING"
+    return f"=default_{number}" if f"default_{number}" in names else ""
+
+
+def altered(value: T, **changes: Any) -> T:
+    """Return a dataclass value with some fields changed: `dataclasses.replace` in half the time."""
+    kind: Any = type(value)
+    names, read = _reading(kind)
+    return cast(T, kind(**{**dict(zip(names, read(value), strict=True)), **changes}))
+
+
+@lru_cache(maxsize=256)
+def _reading(cls: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    names = tuple(field.name for field in fields(cls) if field.init)
+    return names, attrgetter(*names)

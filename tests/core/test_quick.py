@@ -1,0 +1,66 @@
+"""A quick `__init__` makes the same frozen values as the one that dataclasses write."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import FrozenInstanceError, dataclass, field, replace
+from inspect import signature
+
+import pytest
+
+from nurture.core.quick import altered, quick_init
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """As dataclasses make it."""
+
+    key: int
+    name: str = "x"
+    many: dict[str, int] = field(default_factory=dict)
+    later: str | None = field(default=None, init=False, compare=False)
+
+
+@quick_init
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """The same, quick."""
+
+    key: int
+    name: str = "x"
+    many: dict[str, int] = field(default_factory=dict)
+    later: str | None = field(default=None, init=False, compare=False)
+
+
+@pytest.mark.parametrize("given", [{"key": 1}, {"key": 1, "many": {"a": 1}}, {"name": "y", "key": 2}])
+def test_a_quick_value_is_what_the_plain_one_is(given: dict[str, object]) -> None:
+    plain, quick = Plain(**given), Quick(**given)  # type: ignore[arg-type]
+    assert repr(quick) == repr(plain).replace("Plain", "Quick")
+    assert quick == Quick(**given)  # type: ignore[arg-type]
+    assert replace(quick, key=7) == altered(quick, key=7) == Quick(**{**given, "key": 7})  # type: ignore[arg-type]
+    assert copy.copy(quick) == pickle.loads(pickle.dumps(quick)) == quick
+    assert list(signature(Quick).parameters) == list(signature(Plain).parameters)
+
+
+def test_a_quick_value_is_frozen_and_shares_nothing() -> None:
+    quick = Quick(1)
+    with pytest.raises(FrozenInstanceError):
+        quick.key = 2  # type: ignore[misc]
+    assert quick.many is not Quick(1).many
+    with pytest.raises(TypeError, match="key"):
+        Quick()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="unknown"):
+        altered(quick, unknown=1)
+
+
+def test_a_value_that_looks_at_itself_when_made_is_refused() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Checked:
+        key: int
+
+        def __post_init__(self) -> None:
+            """Look."""
+
+    with pytest.raises(TypeError, match="Checked has a __post_init__"):
+        quick_init(Checked)
