@@ -32,8 +32,8 @@ def scheduler(
         fleet.require_postgresql(context.database, "scheduler")
         clock = partial(program_time, context.database)
         ticker = Ticker(context.database, new_owner(), clock, ask_public_url=bool(context.settings.public_url))
-        tell_fleet(context, "scheduler")
         with scraped(context, metrics_port), ending_well() as asked:
+            tell_fleet(context, "scheduler")
             ticker.start()
             asked.wait()
             note("stopping")

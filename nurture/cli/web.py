@@ -40,6 +40,6 @@ def web(
             clock=partial(program_time, context.database),
             metrics_token=context.settings.secret("NURTURE_METRICS_TOKEN"),
         )
-        tell_fleet(context, f"web, {address_of(listening)}")
         with ending_well():
+            tell_fleet(context, f"web, {address_of(listening)}")
             serve_app(app, listening, lambda: None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Annotated
@@ -66,9 +66,9 @@ def worker(
             _in_processes(_words(ctx, queues, concurrency, database_url, as_json), processes)
             return
         with _postrooms(context, concurrency) as postrooms, scraped(context, metrics_port):
-            tell_fleet(context, f"worker of {', '.join(names) or 'all queues'}")
             clock = partial(program_time, context.database)
-            _until_asked(Worker(context.database, postrooms, clock, asking))
+            said = partial(tell_fleet, context, f"worker of {', '.join(names) or 'all queues'}")
+            _until_asked(Worker(context.database, postrooms, clock, asking), said)
 
 
 def _queues(database: Database, names: Sequence[str]) -> list[str] | None:
@@ -88,8 +88,8 @@ def _postrooms(context: Context, count: int) -> Iterator[list[Postroom]]:
         yield opened_here
 
 
-def _until_asked(worker: Worker) -> None:
-    """Let it serve in a thread, so that a signal is heard at once; raise what it died of."""
+def _until_asked(worker: Worker, said: Callable[[], None]) -> None:
+    """Let it serve in a thread, so that a signal is heard at once; exit with 1 when it died by itself."""
     died: list[BaseException] = []
     with ending_well() as asked:
 
@@ -102,6 +102,7 @@ def _until_asked(worker: Worker) -> None:
             finally:
                 asked.set()
 
+        said()
         serving = threading.Thread(target=serve, name="worker")
         serving.start()
         asked.wait()

@@ -54,7 +54,7 @@ def more(connection: Connection, kind: TimerKind, now: datetime, than: int, lane
 
 
 def assign(connection: Connection) -> int:
-    """Give every message's timer that has no lane its sender's, but those that somebody is changing; return how many."""
+    """Give timers of messages that have no lane their sender's, but none that somebody is changing; return how many."""
     without = sa.select(_T.subject_id).where(_OF_MESSAGE, _T.lane.is_(None)).with_for_update(skip_locked=True)
     mine = sa.update(_TIMERS).where(_OF_MESSAGE, _T.subject_id.in_(without), _MESSAGE.id == _T.subject_id)
     return connection.execute(mine.values(lane=_MESSAGE.sender_id)).rowcount
