@@ -75,6 +75,15 @@ def current(connection: Connection) -> Program:
     return replace(base, versions=versions, templates={**programs.newest_templates(connection), **base.templates})
 
 
+def text(connection: Connection, path: str) -> str:
+    """Return a file of the live program as it was applied; raise NotFound when there is none."""
+    live = programs.live_hash(connection)
+    hash_ = programs.manifest(connection, live)["files"].get(path) if live else None
+    if hash_ is None:
+        raise NotFound(f"the live program has no file {path}" if live else NOTHING_LIVE)
+    return programs.texts(connection, {hash_})[hash_]
+
+
 def current_if_any(connection: Connection) -> Program | None:
     """Return the live program, None as long as nothing was applied."""
     return current(connection) if programs.live_hash(connection) is not None else None

@@ -35,6 +35,7 @@ from nurture.cli import (
     suppressions,
     tasks,
     timeline,
+    training,
     web,
     why,
     worker,
@@ -64,6 +65,7 @@ app = typer.Typer(
 )
 
 contacts.app.command("show")(timeline.show)
+scores.app.command("train")(training.train)
 
 app.command("init")(init.init)
 app.command("demo")(demo.demo)

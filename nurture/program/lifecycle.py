@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from nurture.core.conditions import Condition
+from nurture.core.events import KINDS
 from nurture.core.findings import Texts
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.lint_lifecycle import lifecycle_problems
 from nurture.core.program import Program
-from nurture.core.schema import read_lifecycle
+from nurture.core.schema import Flaws, parse, parse_condition, read_lifecycle
 from nurture.errors import Problem, ProgramError, UsageError
 from nurture.program.reading import fields_known, text_hash
 
@@ -21,11 +25,39 @@ def load_lifecycle(path: Path, program: Program) -> Lifecycle:
         UsageError: it cannot be read.
         ProgramError: it has mistakes, those that only show in the whole included; every one is listed.
     """
-    text = lifecycle_text(path)
-    lifecycle = replace(read_lifecycle(text, str(path), fields_known(program.fields)), hash=text_hash(text))
-    if problems := misfits(lifecycle, text, program):
+    lifecycle, problems = check_lifecycle(lifecycle_text(path), str(path), program)
+    if problems:
         raise ProgramError(problems)
     return lifecycle
+
+
+def check_lifecycle(text: str, file: str, program: Program) -> tuple[Lifecycle, list[Problem]]:
+    """Return the lifecycle of a text, and what is wrong with it as a whole; raise ProgramError when it has no form."""
+    lifecycle = replace(read_lifecycle(text, file, fields_known(program.fields)), hash=text_hash(text))
+    alone = replace(program, lifecycle=lifecycle, sequences={})
+    problems = lifecycle_problems(alone, Texts({file: text}))
+    return lifecycle, sorted(problems, key=lambda each: (each.line, each.column))
+
+
+def read_condition(text: str, program: Program) -> Condition:
+    """Read a condition that speaks of the program's fields, stages and events; raise UsageError with every mistake."""
+    rules = program.lifecycle
+    stages = [stage.name for stage in rules.stages]
+    known = replace(
+        fields_known(program.fields).with_values(stage=stages), stages=stages, events=[*KINDS, *rules.event_kinds]
+    )
+    try:
+        return parse_condition(text, known)
+    except Flaws as wrong:
+        said = (flaw.what + (f", {flaw.hint}" if flaw.hint else "") for flaw in wrong.flaws)
+        raise UsageError(f"{text!r}: {'; '.join(said)}") from None
+
+
+def scoring_of(text: str, file: str) -> Mapping[str, Any]:
+    """Return what a lifecycle file says under `scoring`, as it stands there; raise ProgramError when it is no YAML."""
+    value = parse(text, file).value
+    scoring = value.get("scoring") if isinstance(value, dict) else None
+    return scoring if isinstance(scoring, dict) else {}
 
 
 def lifecycle_text(path: Path) -> str:
@@ -36,9 +68,3 @@ def lifecycle_text(path: Path) -> str:
         raise UsageError(f"the lifecycle {path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise UsageError(f"the lifecycle {path} is not UTF-8 text: save it as UTF-8") from None
-
-
-def misfits(lifecycle: Lifecycle, text: str, program: Program) -> list[Problem]:
-    """Return what is wrong with a lifecycle as a whole: stages, moves and thresholds, without the sequences."""
-    alone = replace(program, lifecycle=lifecycle, sequences={})
-    return sorted(lifecycle_problems(alone, Texts({lifecycle.file: text})), key=lambda each: (each.line, each.column))
