@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -47,19 +45,6 @@ def read_leads(path: Path, program: Program) -> list[Lead]:
     file = open_contacts(path, program, load_mapping(EXAMPLE / "mapping.yaml"))
     rows = (file.reader.read(raw.line, raw.cells, NOW) for raw in file.table.rows(None))
     return [_lead(key, row, outcome) for key, (row, outcome) in enumerate(zip(rows, converted, strict=True), 1)]
-
-
-def auc(leads: Sequence[Lead], scores: Sequence[float]) -> float:
-    """Return how often somebody who bought has a higher score than somebody who did not; a tie is half."""
-    order = sorted(zip(scores, (lead.converted for lead in leads), strict=True))
-    bought = sum(outcome for _, outcome in order)
-    below = won = 0.0
-    for _, group in groupby(order, key=lambda each: each[0]):
-        outcomes = [outcome for _, outcome in group]
-        yes = sum(outcomes)
-        won += yes * (below + (len(outcomes) - yes) / 2)
-        below += len(outcomes) - yes
-    return won / (bought * below)
 
 
 def _lead(key: int, row: Row, converted: bool) -> Lead:

@@ -12,8 +12,10 @@ from nurture import live
 from nurture.cli import score
 from nurture.cli.context import now_of, opened
 from nurture.cli.output import JsonOption, note, print_json, say
+from nurture.core.lifecycle import Lifecycle
+from nurture.core.program import Program
 from nurture.errors import UsageError
-from nurture.program.lifecycle import load_lifecycle
+from nurture.program.lifecycle import check_lifecycle, lifecycle_text
 from nurture.reports.scores import export_scores, system_of
 
 _SHOW = "show"
@@ -62,7 +64,7 @@ def export(
     with opened(ctx) as context:
         with context.database.read() as connection:
             program, named = live.current(connection), system_of(connection, system)
-        rules = program.lifecycle if lifecycle is None else load_lifecycle(lifecycle, program)
+        rules = program.lifecycle if lifecycle is None else _read(lifecycle, program)
         try:
             with csv.open("w", encoding="utf-8", newline="") as out:
                 written = export_scores(context.database, rules, named, out, now_of(context))
@@ -75,3 +77,11 @@ def export(
     say(f"{written.contacts:,} contacts scored by {rules.name!r} written to {csv}, named by {named!r}.")
     if written.nameless:
         note(f"{written.nameless:,} of them have no id there: their external_id is empty")
+
+
+def _read(path: Path, program: Program) -> Lifecycle:
+    """Read a lifecycle file; what is wrong with its stages, moves and levels changes no score and is only told."""
+    rules, problems = check_lifecycle(lifecycle_text(path), str(path), program)
+    for problem in problems:
+        note(f"to do: {problem}")
+    return rules

@@ -23,6 +23,9 @@ def train(
     without: Annotated[
         list[str] | None, typer.Option(help="Fields and kinds of events to leave out: those that know the outcome.")
     ] = None,
+    lifecycle: Annotated[
+        Path | None, typer.Option(help="The lifecycle file to give other scoring; by default the live one.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The lifecycle file to write. It is never applied by itself.")
     ] = None,
@@ -44,7 +47,8 @@ def train(
     left_out = tuple(word for each in without or () for word in re.split(r"[\s,]+", each.strip()) if word)
     question = Question(outcome, left_out, hold_out, split, seed)
     with opened(ctx) as context:
-        proposal = propose_scoring(context.database, question, name, str(out or name), now_of(context))
+        file = out or Path(name)
+        proposal = propose_scoring(context.database, question, lifecycle, file, name, now_of(context))
     if out is not None:
         _write(out, proposal.text)
     if as_json:
@@ -78,7 +82,7 @@ def _print(proposal: Proposal, out: Path | None) -> None:
     say(f"{proposal.outcome}: true of {trained.came_true:,} of {trained.people:,} contacts ({share:.0%}).")
     say(f"Learned from {trained.learned:,}; measured on the other {trained.auc.people:,}:")
     say(f"  AUC {_auc(trained.auc)} by these points")
-    say(f"  AUC {_auc(trained.today)} by what is live")
+    say(f"  AUC {_auc(trained.today)} by the scoring so far")
     rows = [[r.label, r.when, f"{r.points:+}", r.people, f"{r.came_true:.0%}"] for r in trained.rules]
     print_table("Points: ten double the odds", ("about", "who", "points", "people", "came true"), rows)
     groups = [
@@ -114,7 +118,7 @@ def _value(proposal: Proposal, out: Path | None) -> dict[str, object]:
         "came_true": trained.came_true,
         "learned_from": trained.learned,
         "auc": _measured(trained.auc),
-        "auc_live": _measured(trained.today),
+        "auc_so_far": _measured(trained.today),
         "rules": [
             {"about": r.label, "when": r.when, "points": r.points, "people": r.people, "came_true": r.came_true}
             for r in trained.rules

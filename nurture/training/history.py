@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from nurture.core.conditions import PROBABLY_HUMAN, Condition, event_kinds, mentions
 from nurture.core.facts import reader
-from nurture.core.model import Situation, Value
+from nurture.core.model import Event, Situation, Value
 from nurture.core.program import Program
 from nurture.core.ranking import ranked
 from nurture.db import people, situations
@@ -22,7 +22,7 @@ _ALWAYS = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One contact: what was known, whether it came true, and the rank (hundredths) by what is live.
+    """One contact: what was known, whether it came true, and the rank (hundredths) by the scoring so far.
 
     `drawn` is a number from 0 to 1 that looks like chance and is always the same for this contact and seed; `since` is
     when they became known.
@@ -76,10 +76,14 @@ class _Reading:
         until = self._moment(situation) if came_true else _ALWAYS
         seen = replace(situation, events=tuple(event for event in situation.events if event.at < until))
         values: dict[str, Value] = {name: read(seen, rules) for name, read in self._fields}
-        values |= {e.kind: True for e in seen.events if e.kind in self._kinds and e.trust >= PROBABLY_HUMAN}
+        values |= {event.kind: True for event in seen.events if self._did(event)}
         rank = ranked(seen, rules, min(until, self._now))[1]
         drawn = draw(self._seed, contact.email or f"contact {contact.id}")
         return Example(values, came_true, rank, drawn, contact.created_at or contact.stage_since)
+
+    def _did(self, event: Event) -> bool:
+        """Return whether they did it themselves: not a machine, and not a colleague."""
+        return event.kind in self._kinds and event.contact_id is not None and event.trust >= PROBABLY_HUMAN
 
     def _moment(self, situation: Situation) -> datetime:
         """Return when it came true; never, where nothing says when."""

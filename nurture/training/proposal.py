@@ -27,17 +27,21 @@ def propose(
     """Return the text of a lifecycle file, named `name`, with these rules as its scoring and `notes` above them.
 
     `scoring` is what the text says there now: who is disqualified stays so, and so does whatever is neither fit nor
-    engagement. Raises UsageError when the file is written in a way in which no part can be replaced.
+    engagement. Where nothing was learned of events, engagement stays too, and the rank is fit alone. Raises UsageError
+    when the file is written in a way in which no part can be replaced.
     """
     block = [f"  # {note}" if note else "  #" for note in notes]
-    lines = ["scoring:", *block, *_fit(scoring, rules, grades), *_engagement(lifecycle, rules)]
-    lines.append("  rank: {fit: 1, engagement: 1}   # both are the same points")
+    signs = [rule for rule in rules if rule.kind is not None and rule.points > 0]
+    engagement = _learned(lifecycle, signs) if signs else _as_it_was(scoring)
+    lines = ["scoring:", *block, *_fit(scoring, lifecycle, rules, grades), *engagement]
     others = {key: value for key, value in scoring.items() if key not in ("fit", "engagement", "rank")}
     lines += [f"  {key}: {_flow(value)}" for key, value in others.items()]
     return _renamed(_replaced(text, lines), name)
 
 
-def _fit(scoring: Mapping[str, Any], rules: Sequence[Rule], grades: Sequence[tuple[str, int]]) -> Iterator[str]:
+def _fit(
+    scoring: Mapping[str, Any], lifecycle: Lifecycle, rules: Sequence[Rule], grades: Sequence[tuple[str, int]]
+) -> Iterator[str]:
     yield "  fit:"
     facts = [rule for rule in rules if rule.kind is None or rule.points < 0]
     yield "    rules:" if facts else "    rules: []"
@@ -47,30 +51,40 @@ def _fit(scoring: Mapping[str, Any], rules: Sequence[Rule], grades: Sequence[tup
             label = rule.label
             yield f"      # {label}"
         yield f"      - {{when: {_flow(rule.when)}, points: {rule.points}, label: {_flow(rule.label)}}}"
-    yield f"    grades: {{{', '.join(f'{grade}: {points}' for grade, points in _apart(grades))}}}"
+    yield f"    grades: {{{_grades(lifecycle, grades)}}}"
     unwanted = (scoring.get("fit") or {}).get("disqualify") or []
     if unwanted:
         yield "    disqualify:"
         yield from (f"      - {_flow(each)}" for each in unwanted)
 
 
-def _apart(grades: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    """Yield the grades; one that begins where a better one does is left out."""
-    seen: set[int] = set()
-    for grade, points in grades:
-        if points not in seen:
-            seen.add(points)
-            yield grade, points
+def _grades(lifecycle: Lifecycle, grades: Sequence[tuple[str, int]]) -> str:
+    last = lifecycle.fit.grades[-1][0]
+    lowest = [] if last == "D" else [(last, -1_000_000)]  # D is there without a word
+    return ", ".join(f"{grade}: {points}" for grade, points in [*grades, *lowest])
 
 
-def _engagement(lifecycle: Lifecycle, rules: Sequence[Rule]) -> Iterator[str]:
-    signs = [rule for rule in rules if rule.kind is not None and rule.points > 0]
+def _learned(lifecycle: Lifecycle, signs: Sequence[Rule]) -> Iterator[str]:
     yield "  engagement:"
-    yield "    categories:" if signs else "    categories: {}"
+    yield "    categories:"
     for rule in signs:
         fading = next((each.half_life for each in lifecycle.categories if rule.kind in each.weights), HALF_LIFE)
         points = f"cap: {rule.points}, half_life: {_length(fading)}, events: {{{rule.kind}: {rule.points}}}"
         yield f"      {rule.kind}: {{{points}}}"
+    yield "  rank: {fit: 1, engagement: 1}   # both are the same points"
+
+
+def _as_it_was(scoring: Mapping[str, Any]) -> Iterator[str]:
+    engagement = scoring.get("engagement") or {}
+    yield "  # Nothing was learned of events: they count as before, and not in the rank."
+    yield "  engagement:" if engagement else "  engagement: {}"
+    for key, value in engagement.items():
+        if key != "categories" or not value:
+            yield f"    {key}: {_flow(value)}"
+            continue
+        yield "    categories:"
+        yield from (f"      {name}: {_flow(category)}" for name, category in value.items())
+    yield "  rank: {fit: 1, engagement: 0}"
 
 
 def _length(length: timedelta) -> str:

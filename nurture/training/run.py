@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from nurture import live
 from nurture.core.conditions import say
+from nurture.core.program import Program
 from nurture.db.session import Database
 from nurture.errors import Problem
-from nurture.program.lifecycle import check_lifecycle, read_condition, scoring_of
+from nurture.program.lifecycle import check_lifecycle, lifecycle_text, load_lifecycle, read_condition, scoring_of
 from nurture.training.history import read_history
 from nurture.training.model import require
 from nurture.training.proposal import propose
@@ -39,19 +41,24 @@ class Proposal:
     problems: tuple[Problem, ...]
 
 
-def propose_scoring(database: Database, question: Question, name: str, file: str, now: datetime) -> Proposal:
-    """Learn from every contact, and propose the live lifecycle under `name`, with what was learned as its scoring.
+def propose_scoring(
+    database: Database, question: Question, base: Path | None, out: Path, name: str, now: datetime
+) -> Proposal:
+    """Learn from every contact, and propose a lifecycle `name` for the file `out`.
 
-    Raises UsageError when scikit-learn is missing, a name is unknown or there is too little history.
+    It is `base` (None: the live one) with what was learned as its scoring.
+
+    Raises:
+        UsageError: scikit-learn is missing, a name is unknown, or there is too little history.
+        ProgramError: `base` has mistakes.
     """
     require()
-    with database.read() as connection:
-        program = live.current(connection)
-        text = live.text(connection, program.lifecycle.file)
+    program, text = _base(database, base)
     outcome = read_condition(question.outcome, program)
     sources = sources_of(program, outcome, question.without)
     examples = read_history(database, program, outcome, sources, question.seed, now)
-    trained = train(examples, sources, question.hold_out, question.split)
+    grades = [grade for grade, _ in program.lifecycle.fit.grades[:-1]]
+    trained = train(examples, sources, question.hold_out, question.split, grades)
     written = propose(
         text,
         scoring_of(text, program.lifecycle.file),
@@ -61,8 +68,17 @@ def propose_scoring(database: Database, question: Question, name: str, file: str
         trained.grades,
         _notes(question, trained),
     )
-    _, problems = check_lifecycle(written, file, program)
+    _, problems = check_lifecycle(written, str(out), program)
     return Proposal(trained, say(outcome), written, tuple(problems))
+
+
+def _base(database: Database, file: Path | None) -> tuple[Program, str]:
+    """Return the live program with the lifecycle that is to be changed, and its text."""
+    with database.read() as connection:
+        program = live.current(connection)
+        if file is None:
+            return program, live.text(connection, program.lifecycle.file)
+    return replace(program, lifecycle=load_lifecycle(file, program)), lifecycle_text(file)
 
 
 def _notes(question: Question, trained: Trained) -> Sequence[str]:

@@ -40,7 +40,7 @@ _FACTS = (
     "account.time_zone",
 )
 _SIGNS = HUMAN | {"opened", "intent_signaled", "event_missed", "meeting_missed"}
-_GRADES = (("A", 0.20), ("B", 0.40), ("C", 0.70))
+_SHARES = (0.20, 0.40, 0.70)
 """Of those learned from the best fifth is A, the next fifth B, the next three tenths C."""
 
 
@@ -63,7 +63,7 @@ class Suspicion:
 class Trained:
     """What was learned from `learned` contacts, and how it ranks those who were kept aside.
 
-    `auc` is of what was learned, `today` of what is live, on the same contacts. `intercept` are the log-odds of
+    `auc` is of what was learned, `today` of the scoring so far, on the same contacts. `intercept` are the log-odds of
     somebody of no points.
     """
 
@@ -112,8 +112,17 @@ def _every(program: Program) -> Iterator[Source]:
         yield Source(kind, label.capitalize())
 
 
-def train(examples: Sequence[Example], sources: Sequence[Source], hold_out: float, split: Split) -> Trained:
-    """Learn from all examples but the share `hold_out`, and measure on those; raise UsageError if they are too few."""
+def train(
+    examples: Sequence[Example],
+    sources: Sequence[Source],
+    hold_out: float,
+    split: Split,
+    grades: Sequence[str] = ("A", "B", "C"),
+) -> Trained:
+    """Learn from all examples but the share `hold_out`, and measure on those; raise UsageError if they are too few.
+
+    `grades` are the names of the grades, best first, without the last one, which needs no points.
+    """
     learn, aside = _apart(examples, hold_out, split)
     for part, what in ((learn, "learn from"), (aside, "measure on")):
         yes = sum(each.came_true for each in part)
@@ -133,7 +142,7 @@ def train(examples: Sequence[Example], sources: Sequence[Source], hold_out: floa
     predicted = [likelihood(fitted.intercept, each) for each in measured]
     return Trained(
         rules=rules,
-        grades=_grades([points_of(chosen, points, row) for row in rows]),
+        grades=tuple(_graded(grades, [points_of(chosen, points, row) for row in rows])),
         intercept=fitted.intercept,
         learned=len(learn),
         came_true=sum(outcomes) + sum(came_true),
@@ -172,9 +181,15 @@ def _distinct(found: Iterator[Feature], examples: Sequence[Example]) -> list[Fea
     return kept
 
 
-def _grades(points: Sequence[int]) -> tuple[tuple[str, int], ...]:
+def _graded(names: Sequence[str], points: Sequence[int]) -> Iterator[tuple[str, int]]:
+    """Yield the grades with the least points of each, every one lower than the one before."""
     order = sorted(points, reverse=True)
-    return tuple((grade, order[min(int(len(order) * share), len(order) - 1)]) for grade, share in _GRADES)
+    shares = _SHARES if len(names) == len(_SHARES) else [(at + 1) / (len(names) + 1) for at in range(len(names))]
+    before = None
+    for name, share in zip(names, shares, strict=True):
+        least = order[min(int(len(order) * share), len(order) - 1)]
+        before = least if before is None else min(least, before - 1)
+        yield name, before
 
 
 def _suspicions(chosen: Sequence[Feature], rows: Sequence[Row], outcomes: Sequence[bool]) -> Iterator[Suspicion]:

@@ -63,12 +63,14 @@ def test_a_bad_file_is_refused_where_it_is_wrong_and_nothing_is_written(shell: S
     said = shell("score", "export", "--csv", shell.folder / "o.csv", "--lifecycle", shell.file("bad.yaml", bad), code=1)
     assert "bad.yaml:7:" in said.err
     assert "did you mean 'title'" in said.err
-    high = MINE + "levels: {SQL: engagement >= 31}\n"
-    said = shell(
-        "score", "export", "--csv", shell.folder / "o.csv", "--lifecycle", shell.file("bad.yaml", high), code=1
-    )
-    assert "never reaches 31" in said.err
     assert not (shell.folder / "o.csv").exists()
+
+
+def test_a_level_that_nobody_can_reach_is_told_and_stops_no_export(shell: Shell) -> None:
+    high = shell.file("high.yaml", MINE + "levels: {SQL: engagement >= 31}\n")
+    said = shell("score", "export", "--csv", shell.folder / "o.csv", "--lifecycle", high)
+    assert "never reaches 31" in said.err
+    assert "3 contacts" in said.out
 
 
 def test_ids_of_several_systems_are_told_apart(shell: Shell) -> None:
