@@ -31,11 +31,14 @@ from nurture.errors import Fenced, ProviderError, TemplateError
 from nurture.mail.address import domain
 from nurture.mail.wire import Outgoing, to_bytes
 from nurture.program.artifact import Artifact
-from nurture.providers.base import Outcome, Provider, Receipt
+from nurture.providers.base import Deadline, Outcome, Provider, Receipt
 from nurture.witness import Witness
 
 PAGE = 500
 LEASE_SECONDS = 300
+FRESH_SECONDS = 150.0
+"""How long after its claim a page is dispatched without a new lease: what is left is longer than any call takes."""
+
 SEND_SECONDS = 60.0
 """How long one call of a provider may take in all; well below the lease."""
 
@@ -122,6 +125,7 @@ def send_due(
     Once `stopping` says so, the group in flight is finished and the rest of the page is given back. With a `lane` (on
     PostgreSQL), only one sender's mail is looked at.
     """
+    fresh = Deadline(FRESH_SECONDS)
     due, claimed = _claim(database, postroom, now, limit, lane)
     if claimed is None:
         return Sent(due=due)
@@ -134,7 +138,8 @@ def send_due(
         if stopping():
             _give_back(database, postroom, group, now)
             continue
-        counts.update(receipt.outcome.value for receipt in _send(database, postroom, claimed.program, group, now))
+        receipts = _send(database, postroom, claimed.program, group, now, extend=not fresh.left())
+        counts.update(receipt.outcome.value for receipt in receipts)
     return Sent(
         due=due,
         accepted=counts[Outcome.ACCEPTED],
@@ -277,11 +282,20 @@ def _groups(ready: Sequence[_Ready], postroom: Postroom) -> Iterator[Sequence[_R
 
 
 def _send(
-    database: Database, postroom: Postroom, program: Program, group: Sequence[_Ready], now: datetime
+    database: Database,
+    postroom: Postroom,
+    program: Program,
+    group: Sequence[_Ready],
+    now: datetime,
+    *,
+    extend: bool = True,
 ) -> Sequence[Receipt]:
-    """Commit the intent, send, commit the truth."""
+    """Commit the intent, send, commit the truth. `extend` asks for a new lease first."""
     name = group[0].pending.due.sender.provider
     with database.write() as connection:
+        if extend:
+            keys = [message.mail.id for message in group]
+            timers.extend(connection, TimerKind.MESSAGE, keys, postroom.owner, LEASE_SECONDS)
         going = _dispatch(connection, postroom, program, name, group, now)
     if not going:
         return ()
@@ -310,7 +324,6 @@ def _dispatch(
 ) -> list[_Ready]:
     """Enter `dispatching` with those that still may, and give the others back to be decided again."""
     keys = [message.mail.id for message in group]
-    timers.extend(connection, TimerKind.MESSAGE, keys, postroom.owner, LEASE_SECONDS)
     allowed = messages.dispatch(connection, [_kept(message) for message in group], postroom.owner, provider, now)
     lost = messages.give_back(connection, [key for key in keys if key not in allowed], postroom.owner, now)
     timers.set_timers(connection, [(TimerKind.MESSAGE, key, now + LOST_GUARD_RETRY) for key in lost])

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, select
+from sqlalchemy import Connection, Row, delete, select
 
 from nurture import __version__
 from nurture.core.decide import Check
 from nurture.core.quick import quick_init
 from nurture.db import tables
-from nurture.db.bulk import in_page, insert_rows, update_rows
+from nurture.db.bulk import in_given, insert_rows, update_rows
 
 TABLE = tables.Decision.__table__
 _C = TABLE.c
@@ -72,11 +72,8 @@ def _given(connection: Connection, page: Sequence[Decided]) -> dict[tuple[object
     messages = [decided.message_id for decided in page if decided.message_id is not None]
     contacts = [decided.contact_id for decided in page if decided.message_id is None]
     found: dict[tuple[object, ...], Any] = {}
-    for where in (
-        *((in_page(_C.message_id, messages),) if messages else ()),
-        *((and_(in_page(_C.contact_id, contacts), _C.message_id.is_(None)),) if contacts else ()),
-    ):
-        found |= {_same(row): row for row in connection.execute(_GIVEN.where(where).order_by(_C.id))}
+    for query, ids in ((_ABOUT_MESSAGES, messages), (_ABOUT_STEPS, contacts)):
+        found |= {_same(row): row for row in connection.execute(query, {"ids": ids})} if ids else {}
     return found
 
 
@@ -89,7 +86,9 @@ _GIVEN = select(
     _C.outcome,
     _C.reason,
     _C.count.label("times"),
-)
+).order_by(_C.id)
+_ABOUT_MESSAGES = _GIVEN.where(in_given(_C.message_id))
+_ABOUT_STEPS = _GIVEN.where(in_given(_C.contact_id), _C.message_id.is_(None))
 
 
 def _same(answer: Any) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, select
 from nurture.core.model import ContactId, Enrollment, EnrollmentId
 from nurture.core.words import EnrollmentState
 from nurture.db import tables
-from nurture.db.bulk import in_page, insert_rows, reserve_ids, update_rows
+from nurture.db.bulk import in_given, insert_rows, reserve_ids, update_rows
 
 TABLE = tables.Enrollment.__table__
 _C = TABLE.c
@@ -21,19 +21,19 @@ _C = TABLE.c
 def of_contacts(connection: Connection, contact_ids: Collection[int]) -> dict[ContactId, list[Enrollment]]:
     """Return every run of those contacts, oldest first."""
     found: dict[ContactId, list[Enrollment]] = {}
-    for run in _read(connection, select(*_COLUMNS).where(in_page(_C.contact_id, contact_ids)).order_by(_C.id)):
+    for run in _read(connection, _OF_CONTACTS, contact_ids):
         found.setdefault(run.contact_id, []).append(run)
     return found
 
 
 def by_ids(connection: Connection, ids: Collection[int]) -> dict[EnrollmentId, Enrollment]:
     """Return the runs with those keys."""
-    return {run.id: run for run in _read(connection, select(*_COLUMNS).where(in_page(_C.id, ids)))}
+    return {run.id: run for run in _read(connection, _BY_IDS, ids)}
 
 
 def contacts_of(connection: Connection, ids: Collection[int]) -> set[int]:
     """Return the contacts whose runs those are: who is locked before anything is read that could change."""
-    return set(connection.scalars(select(_C.contact_id).where(in_page(_C.id, ids))))
+    return set(connection.scalars(_CONTACTS_OF, {"ids": list(ids)}))
 
 
 def begin(connection: Connection, runs: Sequence[Mapping[str, Any]], now: datetime) -> list[EnrollmentId]:
@@ -80,6 +80,9 @@ def end(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime
 
 
 _COLUMNS = tuple(_C[name] for name in Enrollment.__dataclass_fields__)
+_OF_CONTACTS = select(*_COLUMNS).where(in_given(_C.contact_id)).order_by(_C.id)
+_BY_IDS = select(*_COLUMNS).where(in_given(_C.id))
+_CONTACTS_OF = select(_C.contact_id).where(in_given(_C.id))
 _CHANGING = (
     "state",
     "step_id",
@@ -97,10 +100,10 @@ _changing = attrgetter(*_CHANGING)
 _STATES = {state.value: state for state in EnrollmentState}
 
 
-def _read(connection: Connection, query: Select[Any]) -> list[Enrollment]:
+def _read(connection: Connection, query: Select[Any], ids: Collection[int]) -> list[Enrollment]:
     """Return the runs of a query of `_COLUMNS`, which are the fields of a run in their order (by name: three times
     as long)."""
-    rows = connection.execute(query).all()
+    rows = connection.execute(query, {"ids": list(ids)}).all()
     return [
         Enrollment(key, contact_id, sequence, version_id, run, _STATES[state], *others)
         for key, contact_id, sequence, version_id, run, state, *others in rows

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, func, literal_column, or_, select, update
 
 from nurture.core.words import LIVE_ENROLLMENTS, MessageState, Scope, TimerKind, Voice
 from nurture.db import tables
-from nurture.db.bulk import in_page, insert_new, page_columns, page_parameters, reserve_ids, update_rows
+from nurture.db.bulk import in_given, in_page, insert_new, page_columns, page_parameters, reserve_ids, update_rows
 from nurture.db.clock import database_clock
 
 TABLE = tables.Message.__table__
@@ -46,17 +47,21 @@ def plan(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str,
 
 def by_ids(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
     """Return message rows by key."""
-    return list(connection.execute(select(TABLE).where(in_page(M.id, ids)).order_by(M.id)).fetchall())
+    return list(connection.execute(_BY_IDS, {"ids": list(ids)}).fetchall())
 
 
 def locked(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
     """Return message rows by key, nobody else's to change until the transaction ends; lock their contacts first."""
-    return list(connection.execute(select(TABLE).where(in_page(M.id, ids)).order_by(M.id).with_for_update()).fetchall())
+    return list(connection.execute(_BY_IDS.with_for_update(), {"ids": list(ids)}).fetchall())
 
 
 def contacts_of(connection: Connection, ids: Collection[int]) -> set[int]:
     """Return the contacts to whom those messages go: who is locked before anything is read that could change."""
-    return set(connection.scalars(select(M.contact_id).where(in_page(M.id, ids))))
+    return set(connection.scalars(_CONTACTS_OF, {"ids": list(ids)}))
+
+
+_BY_IDS = select(TABLE).where(in_given(M.id)).order_by(M.id)
+_CONTACTS_OF = select(M.contact_id).where(in_given(M.id))
 
 
 _BRIEFLY: tuple[ColumnElement[Any], ...] = (
@@ -76,7 +81,10 @@ _BRIEFLY: tuple[ColumnElement[Any], ...] = (
 
 def briefly(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
     """Return what settling reads of messages, by key: no bodies."""
-    return list(connection.execute(select(*_BRIEFLY).where(in_page(M.id, ids)).order_by(M.id)).all())
+    return list(connection.execute(_BRIEF_ROWS, {"ids": list(ids)}).all())
+
+
+_BRIEF_ROWS = select(*_BRIEFLY).where(in_given(M.id)).order_by(M.id)
 
 
 _SENDING: tuple[ColumnElement[Any], ...] = (
@@ -109,15 +117,17 @@ def take(connection: Connection, ids: Collection[int], owner: str, now: datetime
 
     Rows in any state come back, so that the caller sees what is `dispatching` past its lease or `ambiguous`.
     """
-    rows = connection.execute(
-        select(*_SENDING).where(in_page(M.id, ids)).order_by(M.id).with_for_update(skip_locked=True)
-    ).all()
-    mine = [row.id for row in rows if row.state in (*CLAIMABLE, MessageState.CLAIMED)]
+    rows = connection.execute(_TAKING, {"ids": list(ids)}).all()
+    mine = [row.id for row in rows if row.state in _FREE]
     if mine:
-        connection.execute(
-            update(TABLE).where(in_page(M.id, mine)).values(state=MessageState.CLAIMED, owner=owner, updated_at=now)
-        )
+        connection.execute(_TAKEN, {"ids": mine, "claimer": owner, "moment": now})
     return list(rows)
+
+
+_FREE = frozenset((*CLAIMABLE, MessageState.CLAIMED))
+_OWNER, _MOMENT = bindparam("claimer", type_=M.owner.type), bindparam("moment", type_=M.updated_at.type)
+_TAKING = select(*_SENDING).where(in_given(M.id)).order_by(M.id).with_for_update(skip_locked=True)
+_TAKEN = update(TABLE).where(in_given(M.id)).values(state=MessageState.CLAIMED, owner=_OWNER, updated_at=_MOMENT)
 
 
 def dispatch(
@@ -130,47 +140,56 @@ def dispatch(
     """
     if not going:
         return set()
-    page = page_columns(TABLE, ("id", *_KEPT), connection.dialect.name)
-    # The plus keeps SQLite from reading the whole page once for every message that is claimed.
-    state = literal_column("+messages.state") if connection.dialect.name == "sqlite" else M.state
-    statement = (
-        update(TABLE)
-        .where(M.id == page["id"], state == MessageState.CLAIMED, M.owner == owner, *_guards(owner, now))
-        .values(
-            state=MessageState.DISPATCHING,
-            attempts=M.attempts + 1,
-            dispatching_at=now,
-            date_header=func.coalesce(M.date_header, now, type_=M.date_header.type),
-            provider=provider,
-            reason=None,
-            updated_at=now,
-            **{name: page[name] for name in _KEPT},
-        )
-        .returning(M.id)
-    )
-    return set(connection.scalars(statement, page_parameters(connection, TABLE, going)))
+    page = page_parameters(connection, TABLE, going)
+    given = {"claimer": owner, "moment": now, "carrier": provider, **page}
+    return set(connection.scalars(_dispatch(connection.dialect.name), given))
 
 
 _KEPT = ("subject", "variables", "wire_hash")
 
 
-def give_back(connection: Connection, ids: Collection[int], owner: str, now: datetime) -> list[int]:
-    """Let go of messages that this owner claimed, unsent; return the keys of those that were still its own."""
-    approved = M.approval_id.is_not(None)
-    statement = (
+@lru_cache(maxsize=2)
+def _dispatch(dialect: str) -> Any:
+    page = page_columns(TABLE, ("id", *_KEPT), dialect)
+    # The plus keeps SQLite from reading the whole page once for every message that is claimed.
+    state = literal_column("+messages.state") if dialect == "sqlite" else M.state
+    return (
         update(TABLE)
-        .where(in_page(M.id, ids), M.state == MessageState.CLAIMED, M.owner == owner)
-        .values(state=case((approved, MessageState.APPROVED), else_=MessageState.READY), owner=None, updated_at=now)
+        .where(M.id == page["id"], state == MessageState.CLAIMED, M.owner == _OWNER, *_guards())
+        .values(
+            state=MessageState.DISPATCHING,
+            attempts=M.attempts + 1,
+            dispatching_at=_MOMENT,
+            date_header=func.coalesce(M.date_header, _MOMENT, type_=M.date_header.type),
+            provider=bindparam("carrier", type_=M.provider.type),
+            reason=None,
+            updated_at=_MOMENT,
+            **{name: page[name] for name in _KEPT},
+        )
         .returning(M.id)
     )
-    return list(connection.scalars(statement)) if ids else []
 
 
-def _guards(owner: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
+def give_back(connection: Connection, ids: Collection[int], owner: str, now: datetime) -> list[int]:
+    """Let go of messages that this owner claimed, unsent; return the keys of those that were still its own."""
+    given = {"ids": list(ids), "claimer": owner, "moment": now}
+    return list(connection.scalars(_GIVEN_BACK, given)) if ids else []
+
+
+_BEFORE = case((M.approval_id.is_not(None), MessageState.APPROVED), else_=MessageState.READY)
+_GIVEN_BACK = (
+    update(TABLE)
+    .where(in_given(M.id), M.state == MessageState.CLAIMED, M.owner == _OWNER)
+    .values(state=_BEFORE, owner=None, updated_at=_MOMENT)
+    .returning(M.id)
+)
+
+
+def _guards() -> tuple[ColumnElement[bool], ...]:
     leased = _given(
         _TIMER.kind == TimerKind.MESSAGE,
         _TIMER.subject_id == M.id,
-        _TIMER.owner == owner,
+        _TIMER.owner == _OWNER,
         _TIMER.lease_until > database_clock(),
     )
     suppressed = _given(
@@ -196,7 +215,7 @@ def _guards(owner: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
     killed = _given(_INSTANCE.id == 1, _INSTANCE.sending_paused.is_not(None))
     return (
         leased,
-        or_(M.not_after.is_(None), M.not_after > now),
+        or_(M.not_after.is_(None), M.not_after > _MOMENT),
         ~suppressed,
         in_voice,
         or_(M.enrollment_id.is_(None), running),

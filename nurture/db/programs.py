@@ -12,7 +12,7 @@ from nurture.core.lifecycle import Stage
 from nurture.core.program import SenderSpec
 from nurture.core.words import Voice
 from nurture.db import tables
-from nurture.db.bulk import in_page, insert_new, upsert
+from nurture.db.bulk import in_given, in_page, insert_new, upsert
 
 _BLOB = tables.Blob.__table__
 _CONTACT = tables.Contact.__table__
@@ -51,14 +51,17 @@ def texts(connection: Connection, hashes: Collection[str]) -> dict[str, str]:
 
 def version_ids(connection: Connection, hashes: Iterable[str]) -> dict[tuple[str, str], int]:
     """Return the keys of stored sequences by (name, hash)."""
-    query = select(_VERSION.c.id, _VERSION.c.name, _VERSION.c.hash).where(in_page(_VERSION.c.hash, sorted(hashes)))
-    return {(row.name, row.hash): row.id for row in connection.execute(query)}
+    found = connection.execute(_VERSIONS_BY_HASH, {"ids": sorted(hashes)})
+    return {(row.name, row.hash): row.id for row in found}
 
 
 def versions(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
     """Return stored sequences (id, hash, definition) by key."""
-    query = select(_VERSION.c.id, _VERSION.c.hash, _VERSION.c.definition)
-    return list(connection.execute(query.where(in_page(_VERSION.c.id, sorted(ids)))))
+    return list(connection.execute(_VERSIONS, {"ids": sorted(ids)}))
+
+
+_VERSIONS_BY_HASH = select(_VERSION.c.id, _VERSION.c.name, _VERSION.c.hash).where(in_given(_VERSION.c.hash))
+_VERSIONS = select(_VERSION.c.id, _VERSION.c.hash, _VERSION.c.definition).where(in_given(_VERSION.c.id))
 
 
 def templates(connection: Connection, hashes: Collection[str]) -> dict[str, Mapping[str, Any]]:

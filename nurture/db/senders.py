@@ -13,7 +13,7 @@ from nurture.core.model import RepId, Sender, SenderId
 from nurture.core.rates import Rate, parse_rate, per_day
 from nurture.core.words import Voice
 from nurture.db import tables
-from nurture.db.bulk import in_page
+from nurture.db.bulk import in_given
 
 TABLE = tables.Sender.__table__
 _C = TABLE.c
@@ -21,7 +21,10 @@ _C = TABLE.c
 
 def by_ids(connection: Connection, ids: Collection[int]) -> dict[SenderId, Sender]:
     """Return senders by key."""
-    return {SenderId(row.id): from_row(row) for row in connection.execute(select(TABLE).where(in_page(_C.id, ids)))}
+    return {SenderId(row.id): from_row(row) for row in connection.execute(_BY_IDS, {"ids": list(ids)})}
+
+
+_BY_IDS = select(TABLE).where(in_given(_C.id))
 
 
 def every(connection: Connection) -> list[Sender]:

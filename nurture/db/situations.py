@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, or_, select
+from sqlalchemy import Connection, Row, Select, and_, bindparam, or_, select
 
 from nurture.core.model import (
     ContactId,
@@ -25,7 +26,7 @@ from nurture.core.model import (
 )
 from nurture.core.words import SENT_MESSAGES, MessageState, Scope, TaskState, Voice
 from nurture.db import contacts, enrollments, tables
-from nurture.db.bulk import in_page
+from nurture.db.bulk import in_given, in_page
 
 C = tables.Contact.__table__.c
 ADDRESS = tables.Address.__table__.c
@@ -45,13 +46,12 @@ def lock(connection: Connection, contact_ids: Collection[int], *, wait: bool = T
 
     With `wait=False` contacts that another transaction holds are left out. SQLite has one writer, which is the lock.
     """
-    query = (
-        select(C.id)
-        .where(in_page(C.id, contact_ids), C.merged_into.is_(None), C.erased_at.is_(None))
-        .order_by(C.id)
-        .with_for_update(key_share=True, skip_locked=not wait)
-    )
-    return list(connection.scalars(query))
+    return list(connection.scalars(_WAITING if wait else _NOT_WAITING, {"ids": list(contact_ids)}))
+
+
+_PEOPLE = select(C.id).where(in_given(C.id), C.merged_into.is_(None), C.erased_at.is_(None)).order_by(C.id)
+_WAITING = _PEOPLE.with_for_update(key_share=True)
+_NOT_WAITING = _PEOPLE.with_for_update(key_share=True, skip_locked=True)
 
 
 def load(
@@ -125,7 +125,8 @@ def events_of(
     connection: Connection, contact_ids: Collection[int], since: datetime, kinds: Collection[str] | None = None
 ) -> Mapping[int, tuple[Event, ...]]:
     """Return the events (of `kinds`, or all) of each contact since a moment, oldest first."""
-    return _grouped(connection, _events(contact_ids, since, kinds), _event)
+    query = _events(None if kinds is None else frozenset(kinds))
+    return _grouped(connection, query, _event, ids=list(contact_ids), since=since)
 
 
 def messages_of(
@@ -137,12 +138,12 @@ def messages_of(
 
 def suppressions_of(connection: Connection, contact_ids: Collection[int]) -> Mapping[int, tuple[Suppressed, ...]]:
     """Return what forbids writing to each contact's addresses."""
-    return _grouped(connection, _suppressions(contact_ids), _suppressed)
+    return _grouped(connection, _SUPPRESSIONS, _suppressed, ids=list(contact_ids))
 
 
-def _grouped(connection: Connection, query: Select[Any], make: Any) -> Mapping[int, tuple[Any, ...]]:
+def _grouped(connection: Connection, query: Select[Any], make: Any, **given: Any) -> Mapping[int, tuple[Any, ...]]:
     found: dict[int, list[Any]] = defaultdict(list)
-    for row in connection.execute(query).all():
+    for row in connection.execute(query, given).all():
         found[row.contact_id].append(make(row))
     return defaultdict(tuple, {key: tuple(values) for key, values in found.items()})
 
@@ -163,9 +164,11 @@ def _standing(row: Row[Any]) -> Standing | None:
     return Standing(row.fit_points, row.grade, row.engagement, row.as_of, row.level, row.model_hash, slots)
 
 
-def _events(ids: Collection[int], since: datetime, kinds: Collection[str] | None) -> Select[Any]:
+@lru_cache(maxsize=32)
+def _events(kinds: frozenset[str] | None) -> Select[Any]:
     columns = (column for column in tables.Event.__table__.c if column.name != "recorded_at")
-    query = select(*columns).where(in_page(E.contact_id, ids), E.at >= since).order_by(E.at, E.id)
+    since = bindparam("since", type_=E.at.type)
+    query = select(*columns).where(in_given(E.contact_id), E.at >= since).order_by(E.at, E.id)
     return query if kinds is None else query.where(E.kind.in_(sorted(kinds)))
 
 
@@ -202,13 +205,12 @@ def _change(row: Row[Any]) -> StageChange:
     return StageChange(row.from_stage, row.to_stage, row.at, row.reason, row.actor)
 
 
-def _suppressions(ids: Collection[int]) -> Select[Any]:
-    return (
-        select(ADDRESS.contact_id, P.scope, P.reason, P.created_at)
-        .join_from(tables.Address.__table__, tables.Suppression.__table__, P.address_hash == ADDRESS.address_hash)
-        .where(in_page(ADDRESS.contact_id, ids))
-        .order_by(P.id)
-    )
+_SUPPRESSIONS = (
+    select(ADDRESS.contact_id, P.scope, P.reason, P.created_at)
+    .join_from(tables.Address.__table__, tables.Suppression.__table__, P.address_hash == ADDRESS.address_hash)
+    .where(in_given(ADDRESS.contact_id))
+    .order_by(P.id)
+)
 
 
 def _suppressed(row: Row[Any]) -> Suppressed:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from nurture.core.words import TaskState
 from nurture.db import tables
-from nurture.db.bulk import in_page, insert_new
+from nurture.db.bulk import in_given, in_page, insert_new
 
 TABLE = tables.Task.__table__
 _T = TABLE.c
@@ -47,8 +47,11 @@ def finish(connection: Connection, task_id: int, outcome: str | None, now: datet
 
 def of_runs(connection: Connection, run_ids: Collection[int]) -> Sequence[Row[Any]]:
     """Return the open tasks that steps of those runs asked for."""
-    query = select(TABLE).where(in_page(_T.enrollment_id, run_ids), _T.state == TaskState.OPEN, _T.step_id.is_not(None))
-    return connection.execute(query.order_by(_T.id)).fetchall() if run_ids else ()
+    return connection.execute(_OF_RUNS, {"ids": list(run_ids)}).fetchall() if run_ids else ()
+
+
+_OPEN_STEPS = (_T.state == TaskState.OPEN, _T.step_id.is_not(None))
+_OF_RUNS = select(TABLE).where(in_given(_T.enrollment_id), *_OPEN_STEPS).order_by(_T.id)
 
 
 def cancel(connection: Connection, ids: Collection[int], now: datetime) -> None:

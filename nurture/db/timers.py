@@ -57,7 +57,7 @@ def set_timers(connection: Connection, timers: Iterable[tuple[str, int, datetime
 def clear(connection: Connection, kind: str, ids: Sequence[int]) -> None:
     """Remove the timers of subjects that are finished."""
     if ids:
-        connection.execute(_timers.delete().where(_timers.c.kind == str(kind), bulk.in_page(_timers.c.subject_id, ids)))
+        connection.execute(_CLEARING, {"the_kind": str(kind), "ids": list(ids)})
 
 
 def claim(
@@ -93,12 +93,14 @@ def due(connection: Connection, kind: str, now: datetime, limit: int) -> list[Cl
 
 def release(connection: Connection, kind: str, ids: Sequence[int], owner: str) -> None:
     """Give claims of `owner` back untried: the attempt does not count."""
-    _change_claims(connection, kind, ids, owner, owner=None, lease_until=None, attempts=_timers.c.attempts - 1)
+    if ids:
+        connection.execute(_RELEASING, {"the_kind": str(kind), "ids": list(ids), "claimer": owner})
 
 
 def extend(connection: Connection, kind: str, ids: Sequence[int], owner: str, seconds: float) -> frozenset[int]:
     """Hold claims of `owner` for `seconds` from now. Return the subject ids that are still its own."""
-    return _change_claims(connection, kind, ids, owner, lease_until=database_clock(seconds))
+    given = {"the_kind": str(kind), "ids": list(ids), "claimer": owner, "seconds": seconds}
+    return frozenset(connection.scalars(_EXTENDING, given) if ids else ())
 
 
 def due_times(connection: Connection, kind: str, ids: Sequence[int]) -> dict[int, datetime]:
@@ -164,12 +166,12 @@ def _claim(dialect: str, in_lane: bool) -> Any:
     return claiming.returning(_timers.c.subject_id, _timers.c.due_at, _timers.c.attempts)
 
 
-def _change_claims(connection: Connection, kind: str, ids: Sequence[int], holder: str, **values: Any) -> frozenset[int]:
-    if not ids:
-        return frozenset()
-    mine = (_timers.c.kind == str(kind), bulk.in_page(_timers.c.subject_id, ids), _timers.c.owner == holder)
-    statement = sa.update(_timers).where(*mine).values(values).returning(_timers.c.subject_id)
-    return frozenset(connection.scalars(statement))
+_OF_KIND = _timers.c.kind == sa.bindparam("the_kind")
+_MINE = sa.and_(_OF_KIND, bulk.in_given(_timers.c.subject_id), _timers.c.owner == sa.bindparam("claimer"))
+_LATER = database_clock(sa.bindparam("seconds", type_=sa.Float()))
+_CLEARING = sa.delete(_timers).where(_OF_KIND, bulk.in_given(_timers.c.subject_id))
+_RELEASING = sa.update(_timers).where(_MINE).values(owner=None, lease_until=None, attempts=_timers.c.attempts - 1)
+_EXTENDING = sa.update(_timers).where(_MINE).values(lease_until=_LATER).returning(_timers.c.subject_id)
 
 
 def _lost_enrollments() -> sa.Select[Any]:
