@@ -94,6 +94,7 @@ def print_report(report: ImportReport, as_json: bool) -> None:
                 "rejected_file": report.rejected,
                 "encoding": report.encoding,
                 "delimiter": report.delimiter,
+                "ignored_columns": list(report.ignored),
             }
         )
         return
@@ -101,6 +102,9 @@ def print_report(report: ImportReport, as_json: bool) -> None:
         note(f"went on after row {report.resumed_at:,}, where an earlier import stopped")
     rows = [("rows", report.rows), *((name, count) for name, count in report.counts.items() if count)]
     print_table(f"{report.file.name} → {report.source}", ("", "count"), rows)
+    if report.ignored:
+        columns = ", ".join(report.ignored)
+        say(f"Not read, because nothing says which company they are about: {columns}. --map account.name=COLUMN would.")
     if report.rejected is not None:
         say(f"Rejected rows, each with its reason: {report.rejected}")
 

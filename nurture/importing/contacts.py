@@ -17,7 +17,7 @@ from nurture.importing.newcomers import Newcomers
 from nurture.importing.page import Setting, write_page
 from nurture.importing.report import ImportReport, Tally
 from nurture.importing.rows import Reader, Row, bind
-from nurture.importing.run import Job, Progress, carry_out
+from nurture.importing.run import Job, Progress, carry_out_in_two
 from nurture.importing.table import RawRow, Table, open_table
 from nurture.mail.keys import KeyRing
 
@@ -25,9 +25,16 @@ COUNTED = ("created", "updated", "unchanged", "repeated", "rejected", "accounts"
 """What an import of contacts counts: rows by what became of them (the first five), then what else was made."""
 
 
+Read = tuple[list[tuple[RawRow, Row]], Tally]
+"""A page of rows as they were understood, and those that were not."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContactsFile:
-    """A file that can be imported: its table, the mapping that counts for it, and how its rows are read."""
+    """A file that can be imported: its table, the mapping that counts for it, and how its rows are read.
+
+    `ignored` are columns about a company in a table that does not say which company.
+    """
 
     table: Table
     mapping: Mapping
@@ -35,6 +42,7 @@ class ContactsFile:
     source: str
     guessed: bool
     rejected: Path | None = None
+    ignored: tuple[str, ...] = ()
 
 
 def open_contacts(
@@ -59,9 +67,18 @@ def open_contacts(
     chosen = guess(table.columns, program.fields.values()) if mapping is None else mapping
     replaced = {target.field for target in added}
     kept = tuple(target for target in chosen.targets if target.field not in replaced)
-    chosen = replace(chosen, targets=(*kept, *added))
+    homeless = _homeless(kept, added) if guessed else ()
+    chosen = replace(chosen, targets=(*(target for target in kept if target not in homeless), *added))
     reader = bind(chosen, table.columns, program, path)
-    return ContactsFile(table, chosen, reader, source or chosen.source or path.stem, guessed, rejected)
+    ignored = tuple(name for target in homeless for name in target.expression.columns)
+    return ContactsFile(table, chosen, reader, source or chosen.source or path.stem, guessed, rejected, ignored)
+
+
+def _homeless(guessed: Sequence[Target], added: Sequence[Target]) -> tuple[Target, ...]:
+    """Return what was guessed to be about a company where nothing says which: nobody asked for it."""
+    if not {"account.name", "account.domain"}.isdisjoint(target.field for target in (*guessed, *added)):
+        return ()
+    return tuple(target for target in guessed if target.field.startswith("account."))
 
 
 def import_contacts(
@@ -79,13 +96,17 @@ def import_contacts(
 
     newcomers = Newcomers(program, setting.origin, now)
 
-    def write(connection: Connection, page: Sequence[RawRow]) -> Tally:
+    def read(page: Sequence[RawRow]) -> Read:
         tally = Tally()
-        write_page(connection, understood(file.reader, page, tally, now), setting, tally, newcomers)
+        return understood(file.reader, page, tally, now), tally
+
+    def write(connection: Connection, page: Read) -> Tally:
+        rows, tally = page
+        write_page(connection, rows, setting, tally, newcomers)
         return tally
 
-    job = Job(file.table, file.source, file.mapping, COUNTED, file.rejected)
-    return carry_out(database, job, write, progress, now)
+    job = Job(file.table, file.source, file.mapping, COUNTED, file.rejected, file.ignored)
+    return carry_out_in_two(database, job, read, write, progress, now)
 
 
 def understood(reader: Reader, page: Sequence[RawRow], tally: Tally, now: datetime) -> list[tuple[RawRow, Row]]:

@@ -21,6 +21,7 @@ class ImportReport:
     """The result of one import. `counts` are rows by what became of them, and what else was made.
 
     `resumed_at` is how many rows an earlier, broken import had already done; `rejected` is the file of rejected rows.
+    `ignored` are columns about a company that no column names.
     """
 
     file: Path
@@ -31,6 +32,7 @@ class ImportReport:
     rejected: Path | None = None
     encoding: str = ""
     delimiter: str = ""
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

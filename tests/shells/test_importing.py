@@ -237,6 +237,16 @@ def test_what_does_not_exist_is_told_before_anything_is_read(
     assert world.rows(tables.ImportRun) == []
 
 
+def test_columns_about_no_company_are_left_out_and_told(world: World, file: Callable[..., Path]) -> None:
+    report = run(world, file("Email,Industry,Company size\nann@acme.example,Retail,70\n"))
+    assert (report.counts["created"], report.ignored) == (1, ("Industry", "Company size"))
+    assert world.rows(tables.Account) == []
+
+    named = run(world, file("Email,Industry,Firm\nann@acme.example,Retail,Acme\n", "n.csv"), None, "account.name=Firm")
+    assert named.ignored == ()
+    assert world.row(tables.Account).industry == "Retail"
+
+
 def test_mistakes_of_a_mapping_file_are_told_with_their_lines(world: World, file: Callable[..., Path]) -> None:
     mapping = load_mapping(
         file(
