@@ -13,6 +13,8 @@ TEMPLATES = "templates/"
 _YAML = (".yaml", ".yml")
 _SOURCES = (".txt", ".mjml", ".html", ".css")
 _MOST_BYTES = 1_000_000
+_FOREIGN = frozenset({"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"})
+"""Files of other programs that like to lie in the same folder."""
 
 
 def read_folder(folder: Path) -> tuple[dict[str, str], list[Problem]]:
@@ -30,7 +32,8 @@ def read_folder(folder: Path) -> tuple[dict[str, str], list[Problem]]:
 
 def _paths(folder: Path) -> Iterator[Path]:
     yield from (path for path in (folder / HOUSE,) if path.is_file())
-    yield from sorted(path for path in folder.iterdir() if path.suffix in _YAML and path.is_file())
+    beside = (path for path in folder.iterdir() if path.suffix in _YAML and path.name not in _FOREIGN)
+    yield from sorted(path for path in beside if path.is_file())
     yield from _below(folder / "sequences", _YAML)
     yield from _below(folder / "templates", _SOURCES)
 

@@ -8,6 +8,7 @@ import pytest
 
 from nurture.core.words import Voice
 from nurture.errors import ProgramError
+from nurture.program.folder import read_folder
 from nurture.program.load import Loaded, build, load, rebuild
 
 ROOT = Path(__file__).parents[2]
@@ -299,3 +300,9 @@ def write(folder: Path, loaded: Loaded) -> None:
     for path, text in loaded.files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, "utf-8")
+
+
+def test_a_compose_file_beside_the_program_is_none_of_it(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("x: &a 1\n")
+    (tmp_path / "fields.yaml").write_text("kind: fields\n")
+    assert list(read_folder(tmp_path)[0]) == ["fields.yaml"]
