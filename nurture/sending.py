@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from nurture import answering, composing, deciding, failpoints, live, metrics, rationing, settling
+from nurture import answering, composing, deciding, failpoints, live, metrics, quarantine, rationing, settling
 from nurture.composing import Links
 from nurture.core.decide import decide
 from nurture.core.decision import Cancel, Decision, Hold, Send, Skip
@@ -158,8 +158,7 @@ def _carry_out(
     answers: Sequence[tuple[Pending, Hold | Skip | Cancel]],
     now: datetime,
 ) -> int:
-    with database.write() as connection:
-        return answering.carry_out(connection, postroom.owner, program, answers, now)
+    return database.unit(lambda connection: answering.carry_out(connection, postroom.owner, program, answers, now))
 
 
 # --- claim and decide -------------------------------------------------------------------------------------------------
@@ -170,11 +169,13 @@ def _claim(
 ) -> tuple[int, _Claimed | None]:
     with database.write() as connection:
         _check_fence(connection, postroom)
-        claimed = timers.claim(connection, TimerKind.MESSAGE, postroom.owner, now, limit, LEASE_SECONDS, lane=lane)
-        if not claimed:
+        due = timers.claim(connection, TimerKind.MESSAGE, postroom.owner, now, limit, LEASE_SECONDS, lane=lane)
+        if not due:
             return 0, None
         program = live.current(connection)
+        claimed = quarantine.apart(connection, due, postroom.owner)
         rows = _take(connection, postroom, [timer.subject_id for timer in claimed], now)
+        rows = quarantine.hold(connection, claimed, rows, postroom.owner, program.hash, now)
         slots = {timer.subject_id: timer.due_at for timer in claimed}
         mine = [row for row in rows if row.state in (*messages.CLAIMABLE, MessageState.CLAIMED)]
         page = deciding.load(connection, program, mine, postroom.policy, slots, now)
@@ -182,7 +183,7 @@ def _claim(
         answers = rationing.ration(connection, postroom.rates, decided, now)
         hashes = {pending.row.template_hash for pending, answer in answers if isinstance(answer, Send)}
         silent = [row.id for row in rows if row.state == MessageState.DISPATCHING]
-        return len(claimed), _Claimed(program, answers, live.artifacts(connection, hashes), silent)
+        return len(due), _Claimed(program, answers, live.artifacts(connection, hashes), silent)
 
 
 def _check_fence(connection: Connection, postroom: Postroom) -> None:
@@ -292,11 +293,14 @@ def _send(
 ) -> Sequence[Receipt]:
     """Commit the intent, send, commit the truth. `extend` asks for a new lease first."""
     name = group[0].pending.due.sender.provider
-    with database.write() as connection:
+
+    def intend(connection: Connection) -> list[_Ready]:
         if extend:
             keys = [message.mail.id for message in group]
             timers.extend(connection, TimerKind.MESSAGE, keys, postroom.owner, LEASE_SECONDS)
-        going = _dispatch(connection, postroom, program, name, group, now)
+        return _dispatch(connection, postroom, program, name, group, now)
+
+    going = database.unit(intend)
     if not going:
         return ()
     failpoints.reach(failpoints.DISPATCHING)
@@ -304,9 +308,8 @@ def _send(
         receipts = _call(postroom.providers[name], going)
     metrics.receipts(name, (receipt.outcome.value for receipt in receipts))
     failpoints.reach(failpoints.ANSWERED)
-    with database.write() as connection:
-        known = {contact.id: contact for message in going for contact in [message.pending.due.situation.contact]}
-        settling.receipts(connection, receipts, postroom.settle_after, now, known=known)
+    known = {contact.id: contact for message in going for contact in [message.pending.due.situation.contact]}
+    database.unit(lambda unit: settling.receipts(unit, receipts, postroom.settle_after, now, known=known))
     failpoints.reach(failpoints.SETTLED)
     return receipts
 

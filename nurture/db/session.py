@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import copy
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -26,6 +27,16 @@ BUSY_SECONDS = 30
 
 CONNECT_SECONDS = 10
 """How long PostgreSQL has to answer a new connection."""
+
+TRIES = 3
+"""How often a unit of work is tried that the database gives up for another's sake."""
+
+PAUSE_SECONDS = 0.05
+
+_GIVEN_UP = ("40001", "40P01")
+"""serialization_failure, deadlock_detected (PostgreSQL; SQLite has one writer at a time)."""
+
+T = TypeVar("T")
 
 _READING = "nurture_reading"
 
@@ -70,6 +81,23 @@ class Database:
         other = copy.copy(self)
         other.last_word = last
         return other
+
+    def unit(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in a writing transaction; when the database gave it up for another's sake, do it again as a whole.
+
+        That is a deadlock or a failed serialization, after which nothing of it is kept. It is tried TRIES times, with
+        a moment in between for the other to finish.
+        """
+        for tried in range(1, TRIES):
+            try:
+                with self.write() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in _GIVEN_UP:
+                    raise
+            time.sleep(PAUSE_SECONDS * tried)
+        with self.write() as connection:
+            return work(connection)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -97,6 +97,13 @@ def release(connection: Connection, kind: str, ids: Sequence[int], owner: str) -
         connection.execute(_RELEASING, {"the_kind": str(kind), "ids": list(ids), "claimer": owner})
 
 
+def postpone(connection: Connection, kind: str, ids: Sequence[int], owner: str, until: datetime) -> None:
+    """Give claims of `owner` back, due again at `until`. Their attempts count on."""
+    mine = (_timers.c.kind == str(kind), bulk.in_page(_timers.c.subject_id, ids), _timers.c.owner == owner)
+    if ids:
+        connection.execute(sa.update(_timers).where(*mine).values(owner=None, lease_until=None, due_at=until))
+
+
 def extend(connection: Connection, kind: str, ids: Sequence[int], owner: str, seconds: float) -> frozenset[int]:
     """Hold claims of `owner` for `seconds` from now. Return the subject ids that are still its own."""
     given = {"the_kind": str(kind), "ids": list(ids), "claimer": owner, "seconds": seconds}
