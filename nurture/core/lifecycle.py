@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from nurture.core.conditions import Condition
+from nurture.core.handoff import Handoff
 from nurture.core.spans import Span
 from nurture.core.words import Role, Team, Voice
 
@@ -152,6 +153,7 @@ class Lifecycle:
     file: str = ""
     description: str = ""
     rank: Rank = Rank()
+    handoff: Handoff = Handoff()
     _by_name: Mapping[str, Stage] = field(default_factory=dict, init=False, repr=False, compare=False)
     _derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -16,6 +16,7 @@ from nurture.core.lifecycle import Category, FitModel, FitRule, Lifecycle, Move,
 from nurture.core.schema.document import Document, parse
 from nurture.core.schema.flaws import Flaw, Flaws, flawed
 from nurture.core.schema.qualification import QualificationShape, read_slots, slot_words
+from nurture.core.schema.handoff import HandoffField, handoff
 from nurture.core.schema.shapes import (
     Elapsed,
     EventName,
@@ -61,6 +62,7 @@ def read_lifecycle(text: str, file: str, known: Vocabulary = ANYTHING) -> Lifecy
         recycles=shape.recycling.at_most,
         event_kinds=frozenset(shape.events),
         file=file,
+        handoff=handoff(shape.handoff, document),
         rank=Rank(shape.scoring.rank.fit, shape.scoring.rank.engagement),
     )
     return replace(lifecycle, memory=memory(lifecycle))
@@ -265,6 +267,7 @@ class LifecycleShape(Shape):
     qualification: QualificationShape = QualificationShape()
     recycling: RecyclingShape = RecyclingShape()
     events: list[Name] = Field(default_factory=list)
+    handoff: HandoffField | None = None
 
 
 # --- from shapes to values --------------------------------------------------------------------------------------------
