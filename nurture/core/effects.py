@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from nurture.core.model import ContactId, Data, Enrollment, EnrollmentId, Standing
+from nurture.core.model import ContactId, Data, Enrollment, EnrollmentId, RepId, Standing
 from nurture.core.quick import quick_init
 from nurture.core.words import EnrollmentState, Scope, Voice
 
@@ -86,7 +86,7 @@ class Suppress:
 
 @dataclass(frozen=True, slots=True)
 class OpenTaskFor:
-    """Give the contact's owner (or the next rep in rotation) a task. `key` makes it unique."""
+    """Give the contact's owner (or the next rep in rotation, or `rep_id`) a task. `key` makes it unique."""
 
     kind: str
     title: str
@@ -95,14 +95,28 @@ class OpenTaskFor:
     enrollment_id: EnrollmentId | None = None
     step_id: str | None = None
     note: str | None = None
+    rep_id: RepId | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OpenHandoff:
-    """Hand the contact to sales: `packet` says why, the fit, the last touches and a suggested next step."""
+    """Hand the contact to sales: `packet` says why, the fit, the last touches and a suggested next step.
+
+    `grounds` are the fit rules and engagement categories that gave points: (`fit` or `engagement`, name, hundredths).
+    """
 
     reason: str
     packet: Data = field(default_factory=dict)
+    from_stage: str | None = None
+    to_stage: str | None = None
+    grounds: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CloseHandoff:
+    """Take back the contact's open handoff: they left the stages of sales before anybody said a word."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +137,7 @@ Effect = (
     | Suppress
     | OpenTaskFor
     | OpenHandoff
+    | CloseHandoff
     | UpdateContact
 )
 

@@ -119,11 +119,3 @@ REJECTIONS: Mapping[str, Rejection] = {
     "wrong_person": Rejection(None, task="Find a colleague who decides"),
 }
 """What the reasons mean where the file says nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """Sales does not want a contact back before `until`, for the reason `why` that it gave."""
-
-    until: datetime
-    why: str

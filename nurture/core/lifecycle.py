@@ -153,7 +153,7 @@ class Lifecycle:
     file: str = ""
     description: str = ""
     rank: Rank = Rank()
-    handoff: Handoff = Handoff()
+    handoff: Handoff = field(default_factory=Handoff)
     _by_name: Mapping[str, Stage] = field(default_factory=dict, init=False, repr=False, compare=False)
     _derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -222,6 +222,14 @@ class OpenTask:
 
 @quick_init
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """Sales does not want a contact back before `until`, for the reason `why` that it gave."""
+
+    until: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """Everything that deciding about one contact needs, at one moment, as loaded for a page.
 
@@ -240,6 +248,7 @@ class Situation:
     tasks: tuple[OpenTask, ...] = ()
     open_handoff: bool = False
     account_events: tuple[Event, ...] = ()
+    bar: Bar | None = None
 
 
 @dataclass(frozen=True, slots=True)

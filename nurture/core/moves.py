@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
+from nurture.core.bars import bar_ends, is_forever
 from nurture.core.changes import Outlook, Watched, watched
 from nurture.core.conditions import end_of
 from nurture.core.effects import MoveStage
@@ -70,7 +71,10 @@ def opens_at(rule: Move, situation: Situation, lifecycle: Lifecycle) -> datetime
     opens = situation.contact.stage_since
     if rule.dwell:
         opens = end_of(rule.dwell, opens, situation)
-    return _cooled_off(rule, opens, situation)
+    cooled = _cooled_off(rule, opens, situation)
+    if cooled is None or situation.bar is None or (ends := bar_ends(rule, situation, lifecycle)) is None:
+        return cooled
+    return None if is_forever(ends) else max(cooled, ends)
 
 
 def is_recycling(from_stage: str | None, to_stage: str, lifecycle: Lifecycle) -> bool:

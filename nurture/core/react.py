@@ -7,14 +7,16 @@ stops first, what begins last. A shell that writes a `MoveStage`, an `EndRun` or
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from nurture.core import sequence as sequences
+from nurture.core.bars import crosses
 from nurture.core.conditions import end_of
 from nurture.core.effects import (
     CancelMessages,
+    CloseHandoff,
     Effect,
     EndRun,
     Enroll,
@@ -27,11 +29,13 @@ from nurture.core.effects import (
     VoidApprovals,
     WakeRun,
 )
-from nurture.core.events import HUMAN, INBOUND, KINDS, REPLIES
+from nurture.core.events import REPLIES
 from nurture.core.exits import exits
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Event, MessageBrief, Situation, StageChange, Suppressed, VersionId
 from nurture.core.moves import manual_move, move, review_at
+from nurture.core.outcomes import FOLLOWED, accepted, follow
+from nurture.core.packet import grounds, packet
 from nurture.core.program import Program
 from nurture.core.scoring import restand
 from nurture.core.spans import Span, Unit
@@ -45,8 +49,10 @@ REST_AFTER_REP_WROTE = Span(3, Unit.BUSINESS_DAYS)
 ANSWER_WITHIN = Span(1, Unit.BUSINESS_DAYS)
 """When a task to answer a reply is due."""
 
-_TOUCHES = 5
 _VOIDING = {"replied": "replied", "owner_changed": "owner changed", "rep_wrote": "rep wrote by hand"}
+ASKING = frozenset({"updated", "handoff_rejected", "handoff_returned", "handoff_resumed"})
+"""Kinds of events whose `data.stage` asks for a move."""
+
 _SPOKEN = REPLIES | _VOIDING.keys()
 """Kinds of events that void approvals, pause runs or ask for an answer."""
 
@@ -77,7 +83,9 @@ def react(
         effects += _pauses(settled.situation, fresh, versions, now)
         effects += _tasks(settled.situation, fresh, now)
     if settled.moves:
-        effects += _handoff(situation, settled, lifecycle)
+        effects += _handoff(situation, settled, lifecycle, now)
+    if not FOLLOWED.isdisjoint([event.kind for event in fresh]):
+        effects += follow(situation, fresh)
     effects += [answer for answer in enrolling if isinstance(answer, Enroll)]
     assert settled.situation.standing is not None
     review = review_at(settled.situation, lifecycle, now)
@@ -117,9 +125,9 @@ def _settle(
 
 
 def _asked_for(situation: Situation, fresh: tuple[Event, ...], lifecycle: Lifecycle, now: datetime) -> MoveStage | None:
-    """Return the move that the last `updated` event with a stage asks for; what the lifecycle refuses is not made."""
+    """Return the move that the last event with a stage asks for; what the lifecycle refuses is not made."""
     for event in reversed(fresh):
-        if event.kind == "updated" and isinstance(to := event.data.get("stage"), str):
+        if event.kind in ASKING and isinstance(to := event.data.get("stage"), str):
             reason, actor = str(event.data.get("reason", "asked for")), str(event.data.get("actor", event.source))
             try:
                 return manual_move(situation, lifecycle, to, reason, actor, now)
@@ -160,6 +168,7 @@ def _endings(
     found = (
         *exits(settled.situation, settled.fresh, versions, lifecycle, now),
         *_answered(settled.situation, settled.fresh),
+        *accepted(settled.situation, settled.fresh, versions),
     )
     first = {ending.enrollment_id: ending for ending in reversed(found)}
     return tuple(ending for key, ending in sorted(first.items()) if key not in said)
@@ -256,39 +265,14 @@ def _tasks(situation: Situation, fresh: Sequence[Event], now: datetime) -> Itera
             )
 
 
-def _handoff(before: Situation, settled: _Settled, lifecycle: Lifecycle) -> Iterator[OpenHandoff]:
-    """Yield a handoff when the contact came from a stage that marketing owns into one that sales owns."""
+def _handoff(before: Situation, settled: _Settled, lifecycle: Lifecycle, now: datetime) -> Iterator[Effect]:
+    """Yield a handoff when the contact came from a stage of marketing into one of sales, its end when they left."""
     old, new = lifecycle.stage(before.contact.stage), lifecycle.stage(settled.situation.contact.stage)
-    if before.open_handoff or (old.owner, new.owner) != (Team.MARKETING, Team.SALES) or not settled.moves:
-        return
     made = settled.moves[-1]
-    yield OpenHandoff(made.reason, _packet(settled.situation, made))
-
-
-def _packet(situation: Situation, made: MoveStage) -> dict[str, object]:
-    """Say everything that sales needs to begin: plain JSON values."""
-    standing = situation.standing
-    assert standing is not None
-    touches = [event for event in reversed(situation.events) if event.kind in HUMAN][:_TOUCHES]
-    return {
-        "why": made.reason,
-        "rule": made.rule,
-        "fit": standing.grade,
-        "fit_points": standing.fit_points / 100,
-        "engagement": standing.engagement / 100,
-        "level": standing.level,
-        "touches": [{"what": _label(event), "at": event.at.isoformat(), "source": event.source} for event in touches],
-        "next_step": _next_step(touches),
-    }
-
-
-def _next_step(touches: Collection[Event]) -> str:
-    spoke = next((event for event in touches if event.kind in INBOUND), None)
-    if spoke:
-        return f"Answer: they {_label(spoke)} on {spoke.at:%Y-%m-%d}."
-    last = next(iter(touches), None)
-    return f"Introduce yourself: they {_label(last)} on {last.at:%Y-%m-%d}." if last else "Introduce yourself."
-
-
-def _label(event: Event) -> str:
-    return KINDS[event.kind].label if event.kind in KINDS else event.kind.replace("_", " ")
+    if before.open_handoff:
+        if new.owner is not Team.SALES:
+            yield CloseHandoff(made.reason)
+    elif crosses(old.name, new.name, lifecycle):
+        seen = settled.situation
+        given = grounds(seen, lifecycle, now)
+        yield OpenHandoff(made.reason, packet(seen, made, given), old.name, new.name, given)

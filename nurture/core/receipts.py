@@ -96,6 +96,15 @@ def receipt(situation: Situation, lifecycle: Lifecycle, now: datetime) -> Receip
     )
 
 
+def gains(
+    situation: Situation, lifecycle: Lifecycle, now: datetime
+) -> tuple[tuple[RuleLine, ...], tuple[CategoryLine, ...]]:
+    """Return the fit rules that hold, and what every category gives: a receipt without what would change it."""
+    rules = (_rule_line(rule, situation, lifecycle, now) for rule in lifecycle.fit.rules)
+    held = tuple(rule for rule in rules if rule.holds)
+    return held, tuple(_category_line(category, situation, now) for category in lifecycle.categories)
+
+
 def _rule_line(rule: FitRule, situation: Situation, lifecycle: Lifecycle, now: datetime) -> RuleLine:
     holds = evaluate(rule.when, unscored(situation, lifecycle), lifecycle, now)
     return RuleLine(rule.label, say(rule.when), rule.points, holds, rule.line)

@@ -66,6 +66,7 @@ def standing_as(situation: Situation, standing: Standing | None) -> Situation:
         situation.tasks,
         situation.open_handoff,
         situation.account_events,
+        situation.bar,
     )
 
 

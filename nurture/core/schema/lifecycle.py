@@ -94,9 +94,10 @@ def own_words(document: Document, known: Vocabulary) -> Vocabulary:
 def memory(lifecycle: Lifecycle) -> timedelta:
     """Return how far back its scoring, levels and moves look."""
     moves = (move.when for move in lifecycle.moves if move.when)
+    routes = (rule.when for rule in lifecycle.handoff.rules if rule.when)
     rules = (rule.when for rule in (*lifecycle.fit.rules, *lifecycle.fit.disqualifiers))
     levels = (when for _, when in lifecycle.levels)
-    looks = [look(condition) for condition in (*moves, *rules, *levels)]
+    looks = [look(condition) for condition in (*moves, *routes, *rules, *levels)]
     decays = [category.half_life * HALF_LIVES for category in lifecycle.categories]
     return max(LEAST_MEMORY, *looks, *decays, *(slot.fresh_for.at_most for slot in lifecycle.slots))
 
