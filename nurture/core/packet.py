@@ -12,6 +12,7 @@ from nurture.core.effects import MoveStage
 from nurture.core.events import HUMAN, INBOUND, KINDS
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Event, Situation
+from nurture.core.qualification import lines
 from nurture.core.receipts import gains
 
 TOUCHES = 5
@@ -20,11 +21,14 @@ Grounds = tuple[tuple[str, str, int], ...]
 """What gave points: (`fit` or `engagement`, name, hundredths)."""
 
 
-def packet(situation: Situation, made: MoveStage, given: Grounds) -> dict[str, object]:
+def packet(
+    situation: Situation, made: MoveStage, given: Grounds, lifecycle: Lifecycle, now: datetime
+) -> dict[str, object]:
     """Say everything that sales needs to begin with a contact who has just been moved."""
     standing = situation.standing
     assert standing is not None
     touches = [event for event in reversed(situation.events) if event.kind in HUMAN][:TOUCHES]
+    known = lines(situation, lifecycle, now) if lifecycle.slots else ()
     return {
         "why": made.reason,
         "rule": made.rule,
@@ -35,6 +39,8 @@ def packet(situation: Situation, made: MoveStage, given: Grounds) -> dict[str, o
         "scored_by": [{"kind": kind, "name": name, "points": points / 100} for kind, name, points in given],
         "touches": [{"what": _label(event), "at": event.at.isoformat(), "source": event.source} for event in touches],
         "next_step": _next_step(touches),
+        "slots": [{"slot": line.slot.label, "value": line.said.value if line.said else None} for line in known],
+        "open_slots": [line.slot.label for line in known if not line.counts],
     }
 
 

@@ -275,4 +275,4 @@ def _handoff(before: Situation, settled: _Settled, lifecycle: Lifecycle, now: da
     elif crosses(old.name, new.name, lifecycle):
         seen = settled.situation
         given = grounds(seen, lifecycle, now)
-        yield OpenHandoff(made.reason, packet(seen, made, given), old.name, new.name, given)
+        yield OpenHandoff(made.reason, packet(seen, made, given, lifecycle, now), old.name, new.name, given)

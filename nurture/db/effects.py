@@ -8,7 +8,7 @@ Ending runs and cancelling messages is `endings`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import cycle
 from typing import TypeVar
@@ -16,6 +16,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, func, select
 
 from nurture.core.effects import (
+    CloseHandoff,
     Effect,
     Enroll,
     MoveStage,
@@ -30,14 +31,14 @@ from nurture.core.effects import (
 from nurture.core.facts import count_filled
 from nurture.core.model import Contact, ContactId, Event, RepId, Situation, Standing
 from nurture.core.program import Program
-from nurture.core.words import EnrollmentState, HandoffState, TaskState, TimerKind
-from nurture.db import endings, enrollments, events, tables, timers
+from nurture.core.words import EnrollmentState, TaskState, TimerKind
+from nurture.db import endings, enrollments, events, handing, handoffs, tables, timers
 from nurture.db.bulk import in_page, insert_new, insert_rows, reserve_ids, update_rows, upsert
+from nurture.db.handing import Opened
 
 _CONTACT = tables.Contact.__table__
 _RUN = tables.Enrollment.__table__
 _TASK = tables.Task.__table__
-_HANDOFF = tables.Handoff.__table__
 _CHANGE = tables.StageChange.__table__
 _ADDRESS = tables.Address.__table__
 _SUPPRESSION = tables.Suppression.__table__
@@ -179,10 +180,11 @@ def _suppressions(page: Page) -> None:
 
 
 def _owners(page: Page) -> None:
-    """Find who gets tasks and handoffs: the owner, the account's owner, else the next rep in rotation."""
-    wanted = dict.fromkeys([c for c, _ in page.all(OpenHandoff)] + [c for c, _ in page.all(OpenTaskFor)])
+    """Find who gets tasks: the rep who was given the handoff, the owner, the account's, else the next in rotation."""
     rotation: Iterator[int] | None = None
-    for contact_id in wanted:
+    for contact_id in dict.fromkeys(c for c, _ in page.all(OpenTaskFor)):
+        if contact_id in page.owners:
+            continue
         contact = page.loaded[contact_id].contact
         if contact.owner and contact.owner.active:
             page.owners[contact_id] = contact.owner.id
@@ -201,28 +203,22 @@ def _rotation(connection: Connection) -> Iterator[int]:
 
 
 def _handoffs(page: Page) -> None:
-    opened = [(c, e) for c, e in page.all(OpenHandoff) if not page.loaded[c].open_handoff]
-    new_owners = [
-        {"id": c, "owner_id": page.owners[c], "updated_at": page.now}
-        for c, _ in opened
-        if c in page.owners and page.loaded[c].contact.owner is None
-    ]
-    update_rows(page.connection, _CONTACT, "id", new_owners)
-    rows = []
-    for (contact_id, effect), key in zip(opened, reserve_ids(page.connection, _HANDOFF, len(opened)), strict=True):
-        page.tell("handoff_opened", contact_id, key, reason=effect.reason)
-        rows.append(
-            {
-                "id": key,
-                "contact_id": contact_id,
-                "rep_id": page.owners.get(contact_id),
-                "state": HandoffState.OPEN,
-                "reason": effect.reason,
-                "packet": dict(effect.packet),
-                "opened_at": page.now,
-            }
+    """Take back the handoffs of those who left, and route the new ones."""
+    leaving = {c: effect.reason for c, effect in page.all(CloseHandoff)}
+    for row in handoffs.leave(page.connection, leaving, page.now):
+        page.tell(
+            "handoff_returned", row.contact_id, row.id, handoff=row.id, reason=leaving[row.contact_id], actor="engine"
         )
-    insert_rows(page.connection, _HANDOFF, rows)
+    standings = {r.contact_id: r.standing for r in page.reactions}
+    opened = [
+        Opened(replace(page.loaded[c], standing=standings[c]), effect)
+        for c, effect in page.all(OpenHandoff)
+        if not page.loaded[c].open_handoff
+    ]
+    handed = handing.open_all(page.connection, page.program, opened, page.now)
+    page.owners.update(handed.reps)
+    page.facts.extend(handed.facts)
+    page.wakes.update(handed.wakes)
 
 
 def _tasks(page: Page) -> None:
@@ -230,7 +226,7 @@ def _tasks(page: Page) -> None:
         {
             "origin_key": task.key,
             "contact_id": contact_id,
-            "rep_id": page.owners.get(contact_id),
+            "rep_id": task.rep_id or page.owners.get(contact_id),
             "enrollment_id": task.enrollment_id,
             "step_id": task.step_id,
             "kind": task.kind,
@@ -320,8 +316,8 @@ _PARTS: tuple[Callable[[Page], None], ...] = (
     _moves,
     _updates,
     _suppressions,
-    _owners,
     _handoffs,
+    _owners,
     _tasks,
     _endings,
     _pauses,

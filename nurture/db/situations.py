@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, bindparam, or_, select
 
 from nurture.core.model import (
+    Bar,
     ContactId,
     EnrollmentId,
     Event,
@@ -84,6 +85,7 @@ def load(
             messages=messages[key],
             tasks=tasks[key],
             open_handoff=beside[key].handoff_id is not None,
+            bar=_bar(beside[key]),
         )
         for key, contact in contacts.read(connection, contact_ids).items()
     }
@@ -153,8 +155,12 @@ def _beside(ids: Collection[int]) -> Select[Any]:
     joined = tables.Contact.__table__.outerjoin(tables.Standing.__table__, S.contact_id == C.id).outerjoin(
         tables.Handoff.__table__, and_(H.contact_id == C.id, H.state == "open")
     )
-    columns = (C.id, H.id.label("handoff_id"), *tables.Standing.__table__.c)
+    columns = (C.id, C.barred_until, C.barred_why, H.id.label("handoff_id"), *tables.Standing.__table__.c)
     return select(*columns).select_from(joined).where(in_page(C.id, ids))
+
+
+def _bar(row: Row[Any]) -> Bar | None:
+    return Bar(row.barred_until, row.barred_why or "") if row.barred_until is not None else None
 
 
 def _standing(row: Row[Any]) -> Standing | None:

@@ -15,8 +15,8 @@ from nurture.core.facts import SLOTS
 from nurture.core.lifecycle import Category, FitModel, FitRule, Lifecycle, Move, Rank, Stage
 from nurture.core.schema.document import Document, parse
 from nurture.core.schema.flaws import Flaw, Flaws, flawed
-from nurture.core.schema.qualification import QualificationShape, read_slots, slot_words
 from nurture.core.schema.handoff import HandoffField, handoff
+from nurture.core.schema.qualification import QualificationShape, read_slots, slot_words
 from nurture.core.schema.shapes import (
     Elapsed,
     EventName,
