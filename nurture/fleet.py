@@ -19,7 +19,7 @@ from procrastinate import sql
 from procrastinate.exceptions import AlreadyEnqueued
 from sqlalchemy import Connection
 
-from nurture import drafts, engine, selftest, sending
+from nurture import drafts, engine, handoff, selftest, sending
 from nurture.core.words import TimerKind
 from nurture.db import decisions, lanes
 from nurture.db.session import Database, is_sqlite, place
@@ -32,9 +32,21 @@ FAMILIES = ("tick", "send", "inbound", "reports")
 STALLED_SECONDS = 30.0
 """How long a worker may be silent, by the database's clock, before its jobs are somebody else's."""
 
-_QUEUES = {"tick": "tick", "review": "tick", "drafts": "tick", "self-test": "inbound", "forget": "reports"}
+_QUEUES = {
+    "tick": "tick",
+    "review": "tick",
+    "handoffs": "tick",
+    "drafts": "tick",
+    "self-test": "inbound",
+    "forget": "reports",
+}
 
-_WAKES = {TimerKind.ENROLLMENT: "tick", TimerKind.REVIEW: "review", TimerKind.DRAFT: "drafts"}
+_WAKES = {
+    TimerKind.ENROLLMENT: "tick",
+    TimerKind.REVIEW: "review",
+    TimerKind.DRAFT: "drafts",
+    TimerKind.SLA: "handoffs",
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -146,6 +158,7 @@ def _call_next(desk: Desk, job: Job, now: datetime) -> None:
 _PAGES: Mapping[str, tuple[TimerKind, int]] = {
     "tick": (TimerKind.ENROLLMENT, engine.PAGE),
     "review": (TimerKind.REVIEW, engine.PAGE),
+    "handoffs": (TimerKind.SLA, handoff.PAGE),
     "drafts": (TimerKind.DRAFT, drafts.PAGE),
     "send": (TimerKind.MESSAGE, sending.PAGE),
 }
@@ -158,6 +171,8 @@ def _page(desk: Desk, database: Database, job: Job, now: datetime) -> int | Sent
             return engine.tick(database, postroom.owner, now)
         case "review":
             return engine.review(database, postroom.owner, now)
+        case "handoffs":
+            return handoff.watch(database, postroom.owner, now)
         case "drafts":
             return drafts.draft_due(database, postroom.links, postroom.owner, now)
         case "send":

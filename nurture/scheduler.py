@@ -21,7 +21,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import DBAPIError
 
-from nurture import drafts, engine, pages, selftest, sending
+from nurture import drafts, engine, handoff, pages, selftest, sending
 from nurture.db import decisions, instance
 from nurture.db.session import Database
 from nurture.errors import DatabaseError, NurtureError
@@ -36,25 +36,30 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was handled: contacts reviewed, runs scheduled, drafts written or expired, and what became of mail."""
+    """What was handled: contacts reviewed, handoffs watched, runs scheduled, drafts written or expired, and mail."""
 
     reviewed: int = 0
     scheduled: int = 0
     drafted: int = 0
     sent: Sent = field(default_factory=Sent)
+    watched: int = 0
 
     def __add__(self, other: Done) -> Done:
         """Return both together."""
         names = [part.name for part in fields(Sent)]
         sent = Sent(**{name: getattr(self.sent, name) + getattr(other.sent, name) for name in names})
         return Done(
-            self.reviewed + other.reviewed, self.scheduled + other.scheduled, self.drafted + other.drafted, sent
+            self.reviewed + other.reviewed,
+            self.scheduled + other.scheduled,
+            self.drafted + other.drafted,
+            sent,
+            self.watched + other.watched,
         )
 
     @property
     def handled(self) -> int:
         """Return how many timers were acted on."""
-        return self.reviewed + self.scheduled + self.drafted + self.sent.due
+        return self.reviewed + self.watched + self.scheduled + self.drafted + self.sent.due
 
 
 def new_owner() -> str:
@@ -84,6 +89,7 @@ def run_once(database: Database, postroom: Postroom, now: datetime, *, stopping:
 def _round(database: Database, postroom: Postroom, now: datetime, stopping: Callable[[], bool]) -> Done:
     owner, links = postroom.owner, postroom.links
     reviewed = _each_page(lambda: engine.review(database, owner, now), engine.PAGE, stopping)
+    watched = _each_page(lambda: handoff.watch(database, owner, now), handoff.PAGE, stopping)
     scheduled = _each_page(lambda: engine.tick(database, owner, now), engine.PAGE, stopping)
     drafted = _each_page(lambda: drafts.draft_due(database, links, owner, now), drafts.PAGE, stopping)
     sent = Done()
@@ -92,7 +98,7 @@ def _round(database: Database, postroom: Postroom, now: datetime, stopping: Call
         sent += Done(sent=page)
         if page.due < sending.PAGE:
             break
-    return Done(reviewed, scheduled, drafted) + sent
+    return Done(reviewed, scheduled, drafted, watched=watched) + sent
 
 
 def _each_page(handle: Callable[[], int], full: int, stopping: Callable[[], bool]) -> int:
@@ -131,6 +137,7 @@ class Scheduler:
         self._add("send", self.send, seconds=2)
         self._add("drafts", self.draft, seconds=5)
         self._add("review", self.review, seconds=30)
+        self._add("handoffs", self.watch_handoffs, seconds=30)
         self._add("forget", self.forget, hours=24)
         if ask_public_url:
             self._add("self-test", self.ask_public_url, seconds=60)
@@ -158,6 +165,10 @@ class Scheduler:
     def review(self) -> None:
         """Tell contacts that time has passed."""
         self._pages("review", engine.PAGE, lambda now: engine.review(self._database, self._postroom.owner, now))
+
+    def watch_handoffs(self) -> None:
+        """Warn of, escalate and pass on the handoffs that wait for a rep."""
+        self._pages("handoffs", handoff.PAGE, lambda now: handoff.watch(self._database, self._postroom.owner, now))
 
     def draft(self) -> None:
         """Write the drafts that are due."""

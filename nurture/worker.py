@@ -29,7 +29,7 @@ from nurture.errors import NurtureError
 from nurture.fleet import Desk, Job
 from nurture.sending import Postroom
 
-WORKS = ("tick", "review", "drafts", "send", "self-test", "forget")
+WORKS = ("tick", "review", "handoffs", "drafts", "send", "self-test", "forget")
 
 POLL_SECONDS = 2.0
 """How often the queues are looked at where no notification comes through."""

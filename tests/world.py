@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from nurture import drafts, engine, intake, live, sending
+from nurture import drafts, engine, handoff, intake, live, sending
 from nurture.composing import Links
 from nurture.core.model import ContactId, Event, Rep
 from nurture.core.program import Program
@@ -165,12 +165,13 @@ class World:
         total: dict[str, int] = {}
         for _ in range(200):
             reviewed = engine.review(self.database, "tester", self.now)
+            watched = handoff.watch(self.database, "tester", self.now)
             ticked = engine.tick(self.database, "tester", self.now)
             drafted = drafts.draft_due(self.database, LINKS, "tester", self.now)
             sent = sending.send_due(self.database, self.postroom, self.now)
             for name in Sent.__dataclass_fields__:
                 total[name] = total.get(name, 0) + getattr(sent, name)
-            if not reviewed and not ticked and not drafted and not sent.due:
+            if not reviewed and not watched and not ticked and not drafted and not sent.due:
                 return Sent(**total)
         raise AssertionError("something is due for ever")
 

@@ -22,7 +22,6 @@ from nurture.db.bulk import insert_rows, reserve_ids, update_rows
 LOOK_AGAIN = timedelta(hours=1)
 """How often a handoff that nobody could take is routed again, should nothing wake it before."""
 
-_CONTACT = tables.Contact.__table__
 _ACCOUNT = tables.Account.__table__
 _GROUND = tables.Ground.__table__
 
@@ -154,10 +153,8 @@ def _write(connection: Connection, given: Sequence[_Given], now: datetime) -> No
 def _own(connection: Connection, given: Sequence[_Given], rules: Handoff, now: datetime) -> None:
     """Make the reps owners of their contacts (and, as the file says, accounts), and forget what barred these."""
     mine = [(each.opened.situation.contact, each.routed.rep) for each in given if each.takes_owner]
-    owned = [{"id": contact.id, "owner_id": rep.id, "updated_at": now} for contact, rep in mine if rep]
-    update_rows(connection, _CONTACT, "id", owned)
-    barred = [each.contact_id for each in given if each.opened.situation.bar is not None]
-    update_rows(connection, _CONTACT, "id", [{"id": key, "barred_until": None, "barred_why": None} for key in barred])
+    handoffs.own(connection, [(contact.id, rep.id) for contact, rep in mine if rep], now)
+    handoffs.unbar(connection, [each.contact_id for each in given if each.opened.situation.bar is not None])
     if rules.owns_account:
         accounts = [(c.account.id, rep.id) for c, rep in mine if rep and c.account and c.account.owner_id is None]
         rows = [

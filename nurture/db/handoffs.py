@@ -147,6 +147,29 @@ def change(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     update_rows(connection, TABLE, "id", rows)
 
 
+def own(connection: Connection, owners: Sequence[tuple[ContactId, int | None]], now: datetime) -> None:
+    """Make reps (None: nobody) the owners of contacts."""
+    rows = [{"id": contact, "owner_id": rep, "updated_at": now} for contact, rep in owners]
+    update_rows(connection, _CONTACT, "id", rows)
+
+
+def bar(connection: Connection, contact_id: ContactId, until: datetime, why: str) -> None:
+    """Keep a contact from sales until a moment."""
+    update_rows(connection, _CONTACT, "id", [{"id": contact_id, "barred_until": until, "barred_why": why}])
+
+
+def unbar(connection: Connection, contact_ids: Collection[ContactId]) -> None:
+    """Let contacts be handed over again."""
+    rows = [{"id": key, "barred_until": None, "barred_why": None} for key in contact_ids]
+    update_rows(connection, _CONTACT, "id", rows)
+
+
+def own_account(connection: Connection, account_id: int, rep_id: int, now: datetime) -> None:
+    """Make a rep the owner of an account that has none."""
+    mine = _ACCOUNT.update().where(_ACCOUNT.c.id == account_id, _ACCOUNT.c.owner_id.is_(None))
+    connection.execute(mine.values(owner_id=rep_id, updated_at=now))
+
+
 def wake_queue(connection: Connection, now: datetime) -> int:
     """Let the handoffs that wait in the queue be routed again at once: somebody may be free. Return how many."""
     query = select(_H.id).where(_H.state == HandoffState.OPEN, _H.rep_id.is_(None)).order_by(_H.id)

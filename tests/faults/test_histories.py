@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import select
 
-from nurture import drafts, engine, failpoints, pausing, sending
+from nurture import drafts, engine, failpoints, handoff, pausing, sending
 from nurture.core.model import ContactId
 from nurture.core.words import MessageState
 from nurture.db import tables, timers
@@ -150,6 +150,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def tick(self) -> None:
         engine.review(self.world.database, "tester", self.world.now)
+        handoff.watch(self.world.database, "tester", self.world.now)
         engine.tick(self.world.database, "tester", self.world.now)
         drafts.draft_due(self.world.database, LINKS, "tester", self.world.now)
 

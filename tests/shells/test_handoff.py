@@ -1,0 +1,335 @@
+"""Handoffs from marketing to sales: routed, watched, answered; on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from nurture import handoff, intake
+from nurture.core.model import ContactId, Event, Rep
+from nurture.db import handoffs, reps, tables, timers
+from nurture.errors import NotFound, Refused, UsageError
+from tests.programs import LIFECYCLE
+from tests.world import World
+
+HANDOFF = """\
+handoff:
+  hours: {days: mon-fri, hours: "09:00-17:00"}
+  routing: [contact_owner, account_owner, round_robin: everyone]
+  capacity: {open: 3}
+  sla:
+    accept_within: 4 working hours
+    warn_at: 50%
+    escalate_after: 6 working hours
+    reassign_after: 8 working hours
+    reassign_at_most: 1
+    escalate_to: vera@northwind.example
+  reject:
+    not_now: {cool_off: 90 days, unless: [demo_requested]}
+    bad_fit: {cool_off: forever, to: lost}
+    wrong_person: {cool_off: forever, task: Find a colleague}
+"""
+HANDED = {"sequences/lifecycle.yaml": LIFECYCLE + HANDOFF}
+
+
+@pytest.fixture
+def handed(world: World) -> World:
+    """The small program with a handoff section."""
+    world.apply(HANDED)
+    return world
+
+
+def qualify(world: World, *addresses: str, **columns: Any) -> list[ContactId]:
+    """Let people become prospects."""
+    contacts = world.contacts(addresses, **columns)
+    for contact in contacts:
+        world.record(contact, "content_downloaded")
+        world.record(contact, "content_downloaded")
+    return contacts
+
+
+def accept(world: World, rep: Rep, key: int = 1, **how: Any) -> None:
+    with world.database.write() as connection:
+        handoff.accept(connection, world.program, key, rep, world.now, **how)
+
+
+def reject(world: World, rep: Rep, reason: str, key: int = 1) -> Any:
+    with world.database.write() as connection:
+        return handoff.reject(connection, world.program, key, rep, reason, "said so", world.now)
+
+
+def give_back(world: World, rep: Rep, days: float, key: int = 1) -> str:
+    with world.database.write() as connection:
+        until = world.now + timedelta(days=days)
+        return handoff.give_back(connection, world.program, key, rep, until, "after the fair", world.now)
+
+
+def kinds(world: World) -> list[str]:
+    return [event.kind for event in world.rows(tables.Event) if event.kind.startswith("handoff_")]
+
+
+def team(world: World) -> tuple[Rep, Rep, Rep]:
+    """Rita and Sam sell; Vera leads them, and takes no handoffs."""
+    rita, sam = world.rep(), world.rep("sam@northwind.example", "Sam Sen")
+    vera = world.rep("vera@northwind.example", "Vera Voss")
+    with world.database.write() as connection:
+        reps.set_values(connection, vera.id, {"most_open_handoffs": 0})
+    return rita, sam, vera
+
+
+# --- stories ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_handoff_is_routed_warned_escalated_reassigned_and_accepted(handed: World) -> None:
+    rita, sam, vera = team(handed)
+    (ann,) = qualify(handed, "ann@acme.example", last_name="Bell")
+    opened = handed.row(tables.Handoff)
+    assert (opened.rep_id, opened.took_owner, opened.due_at) == (rita.id, True, handed.now + timedelta(hours=4))
+    assert (opened.packet["rep"], opened.packet["assigned_because"]) == (rita.email, "whose turn it is")
+
+    handed.advance(hours=2)
+    (task,) = handed.rows(tables.Task, kind="handoff")
+    assert (task.rep_id, task.title, task.due_at) == (rita.id, "Accept or reject Ann Bell", opened.due_at)
+
+    handed.advance(hours=4)
+    assert [(t.rep_id, t.title) for t in handed.rows(tables.Task, kind="handoff", rep_id=vera.id)] == [
+        (vera.id, "Ann Bell waits for rita@northwind.example: see to it")
+    ]
+
+    handed.advance(hours=2)
+    passed = handed.row(tables.Handoff)
+    assert (passed.rep_id, passed.warned_at, passed.escalated_at) == (sam.id, None, None)
+    assert handed.row(tables.Contact, id=ann).owner_id == sam.id
+    assert {t.state for t in handed.rows(tables.Task, kind="handoff")} == {"cancelled"}
+    first, second = handed.rows(tables.Assignment)
+    assert (first.rep_id, first.ended_why, first.worked_minutes) == (rita.id, "did not answer in time", 480)
+    assert (second.rep_id, second.ended_at) == (sam.id, None)
+
+    handed.advance(hours=17)
+    accept(handed, sam)
+    closed = handed.row(tables.Handoff)
+    assert (closed.state, closed.closed_by, closed.closed_at) == ("accepted", sam.email, handed.now)
+    assert handed.rows(tables.Timer, kind="sla") == []
+    assert kinds(handed) == [
+        "handoff_opened",
+        "handoff_warned",
+        "handoff_escalated",
+        "handoff_reassigned",
+        "handoff_accepted",
+    ]
+    handed.advance(days=30)
+    assert kinds(handed)[-1] == "handoff_accepted"
+
+
+def test_a_rejected_contact_goes_back_and_stays_until_the_cool_off_is_over(handed: World) -> None:
+    rita, _, _ = team(handed)
+    (ann,) = qualify(handed, "ann@acme.example")
+    assert reject(handed, rita, "not_now") == ("lead", handed.now + timedelta(days=90))
+    contact = handed.row(tables.Contact, id=ann)
+    assert (contact.stage, contact.owner_id, contact.barred_why) == ("lead", None, "not_now")
+    change = handed.rows(tables.StageChange)[-1]
+    assert (change.to_stage, change.reason, change.actor) == ("lead", "rejected by sales: not_now", rita.email)
+    handed.advance(days=89)
+    handed.record(ann, "content_downloaded")
+    handed.record(ann, "content_downloaded")
+    assert handed.row(tables.Contact, id=ann).stage == "lead"
+    handed.advance(days=2)
+    assert handed.row(tables.Contact, id=ann).stage == "prospect"
+    assert [row.state for row in handed.rows(tables.Handoff)] == ["rejected", "open"]
+
+
+def test_who_asks_for_a_demo_does_not_wait_for_the_end_of_the_cool_off(handed: World) -> None:
+    rita, _, _ = team(handed)
+    (ann,) = qualify(handed, "ann@acme.example")
+    reject(handed, rita, "not_now")
+    handed.advance(days=1)
+    handed.record(ann, "demo_requested")
+    contact = handed.row(tables.Contact, id=ann)
+    assert (contact.stage, contact.barred_until) == ("prospect", None)
+
+
+def test_who_does_not_fit_never_comes_back_and_goes_where_the_file_says(handed: World) -> None:
+    rita, _, _ = team(handed)
+    (ann,) = qualify(handed, "ann@acme.example")
+    without = HANDED["sequences/lifecycle.yaml"].replace("[lead, prospect, customer]", "lead")
+    handed.apply({"sequences/lifecycle.yaml": without})
+    with pytest.raises(Refused, match="has no move from 'prospect' to 'lost'"):
+        reject(handed, rita, "bad_fit")
+    assert handed.row(tables.Handoff).state == "open"
+    handed.apply(HANDED)
+    assert reject(handed, rita, "bad_fit") == ("lost", None)
+    assert handed.row(tables.Contact, id=ann).stage == "lost"
+
+
+def test_the_wrong_person_leaves_a_task_to_whoever_rejected(handed: World) -> None:
+    rita, _, _ = team(handed)
+    qualify(handed, "ann@acme.example")
+    reject(handed, rita, "wrong_person")
+    task = handed.row(tables.Task, kind="custom")
+    assert (task.title, task.rep_id, task.note) == ("Find a colleague", rita.id, "Handoff 1: said so")
+
+
+def test_a_returned_contact_comes_back_to_the_same_rep_at_the_moment_that_was_said(handed: World) -> None:
+    rita, _, _ = team(handed)
+    (ann,) = qualify(handed, "ann@acme.example")
+    assert give_back(handed, rita, 30) == "lead"
+    handed.record(ann, "content_downloaded")
+    handed.advance(days=29)
+    assert handed.row(tables.Contact, id=ann).stage == "lead"
+    handed.advance(days=1, hours=1)
+    first, second = handed.rows(tables.Handoff)
+    assert (first.state, second.state, second.rep_id) == ("returned", "open", rita.id)
+    assert "handoff_resumed" in kinds(handed)
+    assert handed.row(tables.Contact, id=ann).stage == "prospect"
+
+
+def test_a_contact_may_be_returned_only_until_a_moment_ahead(handed: World) -> None:
+    rita, _, _ = team(handed)
+    qualify(handed, "ann@acme.example")
+    for days in (-1, 366):
+        with pytest.raises(UsageError, match="say one between"):
+            give_back(handed, rita, days)
+
+
+def test_a_contact_who_leaves_by_the_rules_takes_the_handoff_along(handed: World) -> None:
+    team(handed)
+    (ann,) = qualify(handed, "ann@acme.example")
+    handed.record(ann, "complained")
+    row = handed.row(tables.Handoff)
+    assert (row.state, row.outcome, row.closed_by) == ("returned", "complained", "engine")
+    assert handed.rows(tables.Timer, kind="sla") == []
+
+
+# --- who gets it ------------------------------------------------------------------------------------------------------
+
+
+def test_without_reps_a_handoff_waits_in_the_queue_until_there_is_one(handed: World) -> None:
+    (ann,) = qualify(handed, "ann@acme.example")
+    row = handed.row(tables.Handoff)
+    assert row.rep_id is None
+    assert row.packet["assigned_because"] == "there is no rep: nurture reps import, or nurture reps add"
+    rita = handed.rep()
+    handed.advance(hours=1)
+    assert handed.row(tables.Handoff).rep_id == rita.id
+    assert handed.row(tables.Contact, id=ann).owner_id == rita.id
+    assert kinds(handed) == ["handoff_opened", "handoff_assigned"]
+
+
+def test_a_page_goes_round_the_reps_and_nobody_gets_more_than_they_can_take(handed: World) -> None:
+    rita, sam, _ = team(handed)
+    qualify(handed, *(f"c{number}@example.com" for number in range(8)))
+    owners = [row.rep_id for row in handed.rows(tables.Handoff)]
+    assert owners == [rita.id, sam.id] * 3 + [None, None]
+    skipped = handed.rows(tables.Handoff)[-1].packet["skipped"]
+    assert min(skipped) == "Rita Roy: has 3 open handoffs, at most 3"
+    accept(handed, rita)
+    handed.work()
+    assert [row.rep_id for row in handed.rows(tables.Handoff)][-2:] == [rita.id, None]
+
+
+def test_who_is_away_is_passed_over_with_the_reason(handed: World) -> None:
+    rita, sam, _ = team(handed)
+    with handed.database.write() as connection:
+        reps.add_time_off(connection, rita.id, date(2026, 3, 2), date(2026, 3, 6), "skiing", handed.now)
+    qualify(handed, "ann@acme.example")
+    row = handed.row(tables.Handoff)
+    assert (row.rep_id, row.packet["skipped"]) == (sam.id, ["Rita Roy: is away until 2026-03-09"])
+
+
+def test_conflicts_of_ownership_are_named(handed: World) -> None:
+    rita, sam, _ = team(handed)
+    with handed.database.write() as connection:
+        reps.add_time_off(connection, rita.id, date(2026, 3, 2), date(2026, 3, 6), None, handed.now)
+    qualify(handed, "ann@acme.example", owner=rita, account={"name": "Acme", "owner_id": rita.id})
+    row = handed.row(tables.Handoff)
+    assert (row.rep_id, row.took_owner) == (sam.id, False)
+    assert row.packet["conflicts"] == ["the contact is owned by Rita Roy", "the account is owned by Rita Roy"]
+    accept(handed, sam)
+    assert handed.row(tables.Contact).owner_id == sam.id
+
+
+def test_the_same_person_goes_to_the_rep_who_has_them_open_already(handed: World) -> None:
+    rita, _, _ = team(handed)
+    qualify(handed, "ann@acme.example", "a.bell@acme.example", last_name="Bell", account={"name": "Acme"})
+    _, second = handed.rows(tables.Handoff)
+    assert (second.rep_id, second.packet["assigned_because"]) == (rita.id, "has the same person open already")
+    assert second.packet["conflicts"] == ["Ann Bell is open already, as contact 1, with Rita Roy"]
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def test_who_comes_second_is_told_who_was_first(handed: World) -> None:
+    rita, sam, _ = team(handed)
+    qualify(handed, "ann@acme.example")
+    with pytest.raises(Refused, match="handoff 1 is with Rita Roy: answer it for them with --take"):
+        accept(handed, sam)
+    accept(handed, sam, take=True)
+    with pytest.raises(Refused, match=r"1 was accepted by sam@northwind.example on 2026-03-02 09:00 UTC already"):
+        accept(handed, rita)
+    assert handed.row(tables.Contact).owner_id == sam.id
+    assert [(row.rep_id, row.ended_why) for row in handed.rows(tables.Assignment)] == [
+        (rita.id, "answered by sam@northwind.example"),
+        (sam.id, "accepted"),
+    ]
+
+
+def test_answers_to_what_is_not_there_are_refused(handed: World) -> None:
+    rita, _, _ = team(handed)
+    qualify(handed, "ann@acme.example")
+    with pytest.raises(NotFound, match="there is no handoff 9"):
+        accept(handed, rita, 9)
+    with pytest.raises(UsageError, match="no reason 'lazy' to reject a handoff: it has bad_fit, not_now, wrong_person"):
+        reject(handed, rita, "lazy")
+
+
+# --- the clock --------------------------------------------------------------------------------------------------------
+
+
+def test_the_clock_stands_still_while_the_rep_is_off(handed: World) -> None:
+    rita, _, _ = team(handed)
+    qualify(handed, "ann@acme.example")
+    with handed.database.write() as connection:
+        reps.add_time_off(connection, rita.id, date(2026, 3, 2), date(2026, 3, 3), None, handed.now)
+    handed.advance(hours=10)
+    assert kinds(handed) == ["handoff_opened"]
+    handed.advance(hours=14 + 24 + 2)
+    assert kinds(handed) == ["handoff_opened", "handoff_warned"]
+
+
+def test_a_rep_who_leaves_hands_over_what_they_have(handed: World) -> None:
+    rita, sam, _ = team(handed)
+    qualify(handed, "ann@acme.example")
+    with handed.database.write() as connection:
+        reps.set_values(connection, rita.id, {"active": False})
+        handoffs.wake_of(connection, rita.id, handed.now)
+    handed.work()
+    assert handed.row(tables.Handoff).rep_id == sam.id
+    assert kinds(handed)[-1] == "handoff_reassigned"
+
+
+def test_watching_and_opening_ask_a_constant_number_of_queries(
+    handed: World, queries: Callable[[], AbstractContextManager[Any]]
+) -> None:
+    team(handed)
+    opened, watched = [], []
+    for size in (3, 60):
+        addresses = [f"c{number}@page{size}.example" for number in range(size)]
+        contacts = handed.contacts(addresses)
+        for number in (1, 2):
+            page = [Event("content_downloaded", handed.now, "x", f"{key}:{number}", key) for key in contacts]
+            with queries() as counter, handed.database.write() as connection:
+                intake.record(connection, handed.program, page, handed.now)
+        opened.append(counter.count)
+        with handed.database.write() as connection:
+            rung = [("sla", row.id, handed.now) for row in handed.rows(tables.Handoff, state="open")]
+            timers.set_timers(connection, rung)
+        with queries() as counter:
+            handoff.watch(handed.database, "tester", handed.now)
+        watched.append(counter.count)
+    assert opened[0] == opened[1]
+    assert watched[0] == watched[1]
