@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from nurture.core.conditions import Compare, Condition, Did, Idle, Op, done, end_of, last_signal, leaves
+from nurture.core.conditions import Compare, Condition, Did, Idle, Leaf, Op, done, end_of, last_signal, leaves
 from nurture.core.decay import Curve, moment, ticks
 from nurture.core.facts import asks_slots, is_scored
 from nurture.core.lifecycle import Lifecycle
@@ -157,7 +157,7 @@ def _of_standing(lifecycle: Lifecycle) -> Watched:
     return _with_slots(seen, lifecycle) if lifecycle.slots else seen
 
 
-def _watched(parts: Iterable[Compare | Did | Idle], lifecycle: Lifecycle) -> Watched:
+def _watched(parts: Iterable[Leaf], lifecycle: Lifecycle) -> Watched:
     expanded = tuple(_expanded(parts, lifecycle))
     compared = [part for part in expanded if isinstance(part, Compare)]
     thresholds = {points for part in compared if part.field == "engagement" for points in _thresholds(part)}
@@ -171,7 +171,7 @@ def _with_slots(seen: Watched, lifecycle: Lifecycle) -> Watched:
     return replace(seen, slots=True, kinds=seen.kinds | slot_kinds(lifecycle))
 
 
-def _expanded(parts: Iterable[Compare | Did | Idle], lifecycle: Lifecycle) -> Iterator[Compare | Did | Idle]:
+def _expanded(parts: Iterable[Leaf], lifecycle: Lifecycle) -> Iterator[Leaf]:
     """Yield what the answer depends on in the end: instead of a grade or a level, what these look at."""
     for part in parts:
         match part:
@@ -185,13 +185,13 @@ def _expanded(parts: Iterable[Compare | Did | Idle], lifecycle: Lifecycle) -> It
                 yield part
 
 
-def _of_fit(lifecycle: Lifecycle) -> Iterator[Compare | Did | Idle]:
+def _of_fit(lifecycle: Lifecycle) -> Iterator[Leaf]:
     """Yield what fit rules look at; they are asked before there is a standing."""
     for rule in (*lifecycle.fit.rules, *lifecycle.fit.disqualifiers):
         yield from (leaf for leaf in leaves(rule.when) if not isinstance(leaf, Compare))
 
 
-def _of_levels(lifecycle: Lifecycle) -> Iterator[Compare | Did | Idle]:
+def _of_levels(lifecycle: Lifecycle) -> Iterator[Leaf]:
     """Yield what levels look at; they are asked before there is a level."""
     for _, when in lifecycle.levels:
         yield from (leaf for leaf in leaves(when) if not isinstance(leaf, Compare) or leaf.field != "level")

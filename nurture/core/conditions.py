@@ -111,7 +111,22 @@ class Idle:
         object.__setattr__(self, "test", _idling(self.length))
 
 
-Condition = Compare | All | Any | Not | Did | Idle
+@dataclass(frozen=True, slots=True)
+class InSegment:
+    """True for whoever is in a segment, as it was found when something last happened to them."""
+
+    name: str
+    test: Test = attribute(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the test."""
+        object.__setattr__(self, "test", _belonging(self.name))
+
+
+Leaf = Compare | Did | Idle | InSegment
+"""What looks at something."""
+
+Condition = Leaf | All | Any | Not
 
 PROBABLY_HUMAN = 0.5
 """The least `trust` at which an event counts as something that somebody did."""
@@ -172,7 +187,7 @@ def event_kinds(condition: Condition) -> frozenset[str]:
     return frozenset(leaf.event for leaf in leaves(condition) if isinstance(leaf, Did))
 
 
-def leaves(condition: Condition) -> Iterator[Compare | Did | Idle]:
+def leaves(condition: Condition) -> Iterator[Leaf]:
     """Yield the parts of a condition that look at something, in the order in which they are written."""
     match condition:
         case All(of) | Any(of):
@@ -204,6 +219,8 @@ def say(condition: Condition) -> str:
             )
         case Idle(length):
             return f"gave no sign for {length}"
+        case InSegment(name):
+            return f"is in segment {name!r}"
         case _:
             assert_never(condition)
 
@@ -315,6 +332,10 @@ def _asked_once(field: str, parts: Sequence[Condition], *, stop: bool) -> Test:
 
 def _not(test: Test) -> Test:
     return lambda situation, lifecycle, now: not test(situation, lifecycle, now)
+
+
+def _belonging(name: str) -> Test:
+    return lambda situation, lifecycle, now: name in situation.segments
 
 
 def _doing(did: Did) -> Test:

@@ -126,6 +126,20 @@ class UpdateContact:
     values: Data
 
 
+@dataclass(frozen=True, slots=True)
+class EnterSegment:
+    """Put the contact into a segment."""
+
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveSegment:
+    """Take the contact out of a segment."""
+
+    segment: str
+
+
 Effect = (
     MoveStage
     | Enroll
@@ -139,6 +153,8 @@ Effect = (
     | OpenHandoff
     | CloseHandoff
     | UpdateContact
+    | EnterSegment
+    | LeaveSegment
 )
 
 

@@ -52,6 +52,8 @@ _KINDS = (
     EventKind("stage_entered", "entered a stage"),
     EventKind("stage_left", "left a stage"),
     EventKind("owner_changed", "got another owner"),
+    EventKind("segment_entered", "entered a segment"),
+    EventKind("segment_left", "left a segment"),
     EventKind("sequence_entered", "entered a sequence"),
     EventKind("sequence_completed", "finished a sequence"),
     EventKind("sequence_exited", "left a sequence"),

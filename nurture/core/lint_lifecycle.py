@@ -98,6 +98,8 @@ def _conditions(program: Program) -> Iterator[tuple[Condition, str, int]]:
     for move in lifecycle.moves:
         if move.when:
             yield move.when, lifecycle.file, move.line
+    for segment in program.segments:
+        yield segment.when, segment.file, segment.line
     for sequence in program.sequences.values():
         yield from ((condition, sequence.file, line) for condition, line in _of_sequence(sequence))
 

@@ -236,6 +236,7 @@ class Situation:
     `events` are oldest first and reach back as far as the lifecycle's `memory`; `enrollments` are all runs,
     oldest first; `messages` those that are not final plus the sent ones within `memory`, by due time.
     `account_events` are what happened to the account as such, where the lifecycle lets that count.
+    `segments` are those of the live program that the contact was found to be in.
     """
 
     contact: Contact
@@ -249,6 +250,7 @@ class Situation:
     open_handoff: bool = False
     account_events: tuple[Event, ...] = ()
     bar: Bar | None = None
+    segments: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

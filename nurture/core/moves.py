@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from nurture.core.bars import bar_ends, is_forever
 from nurture.core.changes import Outlook, Watched, watched
-from nurture.core.conditions import end_of
+from nurture.core.conditions import Condition, end_of
 from nurture.core.effects import MoveStage
 from nurture.core.lifecycle import Lifecycle, Move
 from nurture.core.model import Situation
@@ -98,17 +98,23 @@ def _cooled_off(rule: Move, opens: datetime, situation: Situation) -> datetime |
     return max(opens, end_of(length, last.at, situation))
 
 
-def review_at(situation: Situation, lifecycle: Lifecycle, now: datetime) -> datetime | None:
+def review_at(
+    situation: Situation,
+    lifecycle: Lifecycle,
+    now: datetime,
+    also: Sequence[tuple[Condition, Watched]] = (),
+) -> datetime | None:
     """Return the earliest moment at which time alone could change anything about a contact, None if it cannot.
 
     That is: another grade or level, the condition of a move coming true, or the end of the dwell or cool-off of a move
     whose condition holds. Never sooner than an hour from `now`. Conditions of sequences (`enroll_when`, audiences,
     goals, branches) are not watched: they are asked when something happens, a review that changes nothing included.
-    The situation's standing must be the one at `now`.
+    The situation's standing must be the one at `now`. `also` are more conditions to watch: the rules of segments.
     """
     outlook = Outlook(situation, lifecycle, now)
     moments = [outlook.standing_changes()]
     moments += [_may_be_made_at(way, outlook, situation, lifecycle, now) for way in _ways(situation, lifecycle)]
+    moments += [outlook.changes(rule, seen) for rule, seen in also]
     earliest = min((moment for moment in moments if moment is not None), default=None)
     return None if earliest is None else max(earliest, now + REVIEW_EVERY)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Company, Value, VersionId
 from nurture.core.rates import Rate
+from nurture.core.segments import NO_SEGMENTS, Segments
 from nurture.core.sequence import Sequence
 from nurture.core.words import FieldType as FieldType
 from nurture.core.words import Voice
@@ -56,3 +57,4 @@ class Program:
     company: Company = field(default_factory=lambda: Company("", ""))
     templates: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, VersionId] = field(default_factory=dict)
+    segments: Segments = NO_SEGMENTS

@@ -20,6 +20,8 @@ from nurture.core.effects import (
     Effect,
     EndRun,
     Enroll,
+    EnterSegment,
+    LeaveSegment,
     MoveStage,
     OpenHandoff,
     OpenTaskFor,
@@ -73,8 +75,10 @@ def react(
     lifecycle = program.lifecycle
     suppressing = tuple(_suppressions(fresh))
     seen = _suppressed(situation, suppressing, now)
-    settled = _settle(restand(seen, lifecycle, now), fresh, lifecycle, versions, now)
-    enrolling = matching(settled.situation, settled.fresh, program.sequences.values(), lifecycle, now)
+    settled = _settle(_looked_at(seen, program, now), fresh, program, versions, now)
+    crossing = tuple(_crossings(situation, settled.situation, program)) if program.segments else ()
+    heard = (*settled.fresh, *_as_events(crossing, situation, now)) if crossing else settled.fresh
+    enrolling = matching(settled.situation, heard, program.sequences.values(), lifecycle, now)
     effects: list[Effect] = [*suppressing, *settled.moves, *settled.endings]
     if suppressing or settled.moves:
         effects += _cancellations(suppressing, situation, settled.situation, lifecycle)
@@ -86,9 +90,10 @@ def react(
         effects += _handoff(situation, settled, lifecycle, now)
     if not FOLLOWED.isdisjoint([event.kind for event in fresh]):
         effects += follow(situation, fresh)
+    effects += crossing
     effects += [answer for answer in enrolling if isinstance(answer, Enroll)]
     assert settled.situation.standing is not None
-    review = review_at(settled.situation, lifecycle, now)
+    review = review_at(settled.situation, lifecycle, now, program.segments.watched(lifecycle))
     return Reaction(situation.contact.id, tuple(effects), settled.situation.standing, review)
 
 
@@ -102,26 +107,47 @@ class _Settled:
     endings: tuple[EndRun | WakeRun, ...] = ()
 
 
+def _looked_at(situation: Situation, program: Program, now: datetime) -> Situation:
+    """Return the situation with the standing and the segments that it has at `now`."""
+    seen = restand(situation, program.lifecycle, now)
+    return replace(seen, segments=program.segments.of(seen, program.lifecycle, now)) if program.segments else seen
+
+
+def _crossings(before: Situation, after: Situation, program: Program) -> Iterator[EnterSegment | LeaveSegment]:
+    """Yield the segments that the contact came into and left, by name; those the program no longer has are not left."""
+    for name in sorted(after.segments - before.segments):
+        yield EnterSegment(name)
+    for name in sorted((before.segments & program.segments.by_name.keys()) - after.segments):
+        yield LeaveSegment(name)
+
+
+def _as_events(crossing: Sequence[EnterSegment | LeaveSegment], situation: Situation, now: datetime) -> Iterator[Event]:
+    for number, made in enumerate(crossing):
+        kind = "segment_entered" if isinstance(made, EnterSegment) else "segment_left"
+        key, said = f"{kind}:now:{number}", {"segment": made.segment}
+        yield Event(kind, now, "engine", key, situation.contact.id, data=said)
+
+
 def _settle(
-    situation: Situation, fresh: tuple[Event, ...], lifecycle: Lifecycle, versions: Versions, now: datetime
+    situation: Situation, fresh: tuple[Event, ...], program: Program, versions: Versions, now: datetime
 ) -> _Settled:
     """Move and end runs until nothing follows: a run that ends may allow a move, and a move may end a run.
 
     No stage is entered twice on the way, so that rules which contradict each other do not go in circles.
     """
-    settled = _Settled(situation, fresh)
+    lifecycle, settled = program.lifecycle, _Settled(situation, fresh)
     asked = _asked_for(situation, fresh, lifecycle, now)
     if asked:
-        settled = _moved(settled, asked, lifecycle, now)
+        settled = _moved(settled, asked, program, now)
     while True:
         been = {situation.contact.stage, *(made.to_stage for made in settled.moves)}
         if following := move(settled.situation, lifecycle, now, avoiding=been):
-            settled = _moved(settled, following, lifecycle, now)
+            settled = _moved(settled, following, program, now)
             continue
         ending = _endings(settled, lifecycle, versions, now)
         if not ending:
             return settled
-        settled = _ended(settled, ending, lifecycle, now)
+        settled = _ended(settled, ending, program, now)
 
 
 def _asked_for(situation: Situation, fresh: tuple[Event, ...], lifecycle: Lifecycle, now: datetime) -> MoveStage | None:
@@ -136,7 +162,7 @@ def _asked_for(situation: Situation, fresh: tuple[Event, ...], lifecycle: Lifecy
     return None
 
 
-def _moved(settled: _Settled, made: MoveStage, lifecycle: Lifecycle, now: datetime) -> _Settled:
+def _moved(settled: _Settled, made: MoveStage, program: Program, now: datetime) -> _Settled:
     """Return the situation after a move, scored again, with the two events that it is on the timeline."""
     situation, number = settled.situation, len(settled.moves)
     change = StageChange(made.from_stage, made.to_stage, now, made.reason, made.actor)
@@ -152,7 +178,7 @@ def _moved(settled: _Settled, made: MoveStage, lifecycle: Lifecycle, now: dateti
     )
     return replace(
         settled,
-        situation=restand(after, lifecycle, now),
+        situation=_looked_at(after, program, now),
         fresh=(*settled.fresh, *happened),
         moves=(*settled.moves, made),
     )
@@ -189,13 +215,13 @@ def _answered_mail(event: Event, situation: Situation) -> MessageBrief | None:
     return next((mail for mail in situation.messages if mail.id == event.message_id), None)
 
 
-def _ended(settled: _Settled, ending: tuple[EndRun | WakeRun, ...], lifecycle: Lifecycle, now: datetime) -> _Settled:
+def _ended(settled: _Settled, ending: tuple[EndRun | WakeRun, ...], program: Program, now: datetime) -> _Settled:
     over = {end.enrollment_id: end for end in ending if isinstance(end, EndRun)}
     runs = tuple(
         replace(run, state=over[run.id].state, reason=over[run.id].reason, ended_at=now) if run.id in over else run
         for run in settled.situation.enrollments
     )
-    situation = restand(replace(settled.situation, enrollments=runs), lifecycle, now)
+    situation = _looked_at(replace(settled.situation, enrollments=runs), program, now)
     return replace(settled, situation=situation, endings=(*settled.endings, *ending))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from nurture.core.conditions import Compare, Did, Idle, evaluate, leaves
+from nurture.core.conditions import Compare, Leaf, evaluate, leaves
 from nurture.core.decay import Curve, moment, ticks
 from nurture.core.facts import is_scored
 from nurture.core.lifecycle import FitRule, Lifecycle
@@ -67,6 +67,7 @@ def standing_as(situation: Situation, standing: Standing | None) -> Situation:
         situation.open_handoff,
         situation.account_events,
         situation.bar,
+        situation.segments,
     )
 
 
@@ -102,7 +103,7 @@ def _asks_scores(lifecycle: Lifecycle) -> bool:
     return any(isinstance(leaf, Compare) and is_scored(leaf.field) for leaf in _asked_of_fit(lifecycle))
 
 
-def _asked_of_fit(lifecycle: Lifecycle) -> Iterator[Compare | Did | Idle]:
+def _asked_of_fit(lifecycle: Lifecycle) -> Iterator[Leaf]:
     return (leaf for rule in (*lifecycle.fit.rules, *lifecycle.fit.disqualifiers) for leaf in leaves(rule.when))
 
 

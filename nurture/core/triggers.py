@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 
-from nurture.core.conditions import PROBABLY_HUMAN, All, Any, Compare, Did, Idle, Not, end_of, evaluate, say
+from nurture.core.conditions import PROBABLY_HUMAN, Condition, end_of, evaluate, say
 from nurture.core.effects import Enroll
 from nurture.core.events import INBOUND, KINDS
 from nurture.core.lifecycle import Lifecycle
@@ -86,7 +86,7 @@ def say_trigger(trigger: Trigger) -> str:
 
 
 def _say_value(value: object) -> str:
-    if isinstance(value, All | Any | Compare | Did | Idle | Not):
+    if isinstance(value, Condition):
         return say(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{name} is {_say_value(each)}" for name, each in value.items())
@@ -121,11 +121,20 @@ def stage_entered(params: Data, event: Event, situation: Situation, lifecycle: L
     return f"entered stage {stage.name}"
 
 
+@trigger("the contact enters a segment", hears=("segment_entered",))
+def segment_entered(
+    params: Data, event: Event, situation: Situation, lifecycle: Lifecycle, now: datetime
+) -> str | None:
+    """Match entering one of the segments that `segment` names."""
+    name = event.data.get("segment")
+    return f"entered segment {name}" if _among(name, params.get("segment")) else None
+
+
 @trigger("something happens")
 def event(params: Data, event: Event, situation: Situation, lifecycle: Lifecycle, now: datetime) -> str | None:
     """Match an event of the kind `kind`; `where` is a condition, or what the event's data must say (any of a list)."""
     where = params.get("where")
-    if isinstance(where, All | Any | Compare | Did | Idle | Not) and not evaluate(where, situation, lifecycle, now):
+    if isinstance(where, Condition) and not evaluate(where, situation, lifecycle, now):
         return None
     if isinstance(where, Mapping) and not all(_among(event.data.get(name), asked) for name, asked in where.items()):
         return None

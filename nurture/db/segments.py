@@ -26,6 +26,7 @@ from nurture.core.conditions import (
     Condition,
     Did,
     Idle,
+    InSegment,
     Not,
     leaves,
     mentions,
@@ -41,6 +42,7 @@ from nurture.db.sides import Answer, Side
 from nurture.db.types import Moment
 
 EVENT = tables.Event.__table__
+MEMBER = tables.SegmentMember.__table__
 
 
 def select(connection: Connection, condition: Condition, lifecycle: Lifecycle, now: datetime) -> sa.Select[Anything]:
@@ -143,6 +145,9 @@ class _Asking:
                 return self._did(condition)
             case Idle(length):
                 return self._idle(length)
+            case InSegment(name):
+                mine = MEMBER.c.contact_id == CONTACT.c.id
+                return sa.select(MEMBER.c.segment).where(mine, MEMBER.c.segment == name).correlate(CONTACT).exists()
             case _:
                 assert_never(condition)
 

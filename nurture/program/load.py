@@ -16,6 +16,7 @@ from nurture.core.lifecycle import Lifecycle
 from nurture.core.lint import lint, template_problems
 from nurture.core.program import FieldSpec, Program
 from nurture.core.schema import ANYTHING, House, look, read_sequence
+from nurture.core.segments import Segments
 from nurture.core.sequence import Sequence
 from nurture.errors import Problem, ProgramError
 from nurture.program.artifact import Artifact
@@ -49,6 +50,7 @@ def build(files: Mapping[str, str], problems: Iterable[Problem] = ()) -> Loaded:
     fields = reading.fields()
     lifecycle = reading.lifecycle(house, fields)
     known = reading.vocabulary(house, fields, lifecycle)
+    segments = reading.segments(known)
     sequences = reading.sequences(known)
     reading.mappings(known)
     artifacts = reading.templates(sequences)
@@ -58,7 +60,7 @@ def build(files: Mapping[str, str], problems: Iterable[Problem] = ()) -> Loaded:
     if lifecycle is None:
         raise ProgramError(_sorted([*reading.problems, *template_problems(artifacts, names, files)]))
     stored = {**files, HOUSE: program_part(files[HOUSE])}
-    program = _program(stored, house, fields, lifecycle, sequences, artifacts)
+    program = _program(stored, house, fields, lifecycle, segments, sequences, artifacts)
     reading.problems += lint(program, artifacts, names, files, reading.sequence_names())
     if reading.problems:
         raise ProgramError(_sorted(reading.problems))
@@ -72,10 +74,11 @@ def rebuild(files: Mapping[str, str], templates: Mapping[str, str], hash_: str) 
     reading.sort_by_kind()
     fields = reading.fields()
     lifecycle = reading.lifecycle(house, None)
+    segments = reading.segments(ANYTHING)
     sequences = reading.sequences(ANYTHING)
     if house is None or lifecycle is None or reading.problems:
         raise ProgramError(_sorted(reading.problems))
-    program = _program(files, house, fields or {}, lifecycle, sequences, {})
+    program = _program(files, house, fields or {}, lifecycle, segments, sequences, {})
     return replace(program, templates=dict(templates), hash=hash_)
 
 
@@ -89,18 +92,20 @@ def _program(
     house: House,
     fields: Mapping[str, FieldSpec],
     lifecycle: Lifecycle,
+    segments: Segments,
     sequences: Mapping[str, Sequence],
     artifacts: Mapping[str, Artifact],
 ) -> Program:
     templates = {name: artifact.hash for name, artifact in artifacts.items()}
     return Program(
         hash=_hash(files, templates),
-        lifecycle=replace(lifecycle, memory=max(lifecycle.memory, _look(sequences.values()))),
+        lifecycle=replace(lifecycle, memory=max(lifecycle.memory, _look(segments, sequences.values()))),
         sequences=dict(sequences),
         fields=dict(fields),
         senders=dict(house.senders),
         company=house.company,
         templates=templates,
+        segments=segments,
     )
 
 
@@ -109,10 +114,11 @@ def _hash(files: Mapping[str, str], templates: Mapping[str, str]) -> str:
     return text_hash(json.dumps(manifest))
 
 
-def _look(sequences: Iterable[Sequence]) -> timedelta:
-    """Return how far back the sequences' conditions look."""
+def _look(segments: Segments, sequences: Iterable[Sequence]) -> timedelta:
+    """Return how far back the conditions of segments and sequences look."""
     every = list(sequences)
     conditions = [
+        *segments.rules.values(),
         *(sequence.audience.when for sequence in every),
         *(exit_.when for sequence in every for exit_ in sequence.exits),
         *(arm.when for sequence in every for step in sequence.steps for arm in step.arms),

@@ -24,8 +24,11 @@ from nurture.core.schema import (
     read_house,
     read_lifecycle,
     read_mapping,
+    read_segments,
     read_sequence,
+    segment_names,
 )
+from nurture.core.segments import Segment, Segments, assemble, built_on, circle
 from nurture.core.sequence import Sequence
 from nurture.core.words import Voice
 from nurture.errors import Problem, ProgramError
@@ -34,7 +37,7 @@ from nurture.program.compile import compile_template, names
 from nurture.program.folder import HOUSE, TEMPLATES
 from nurture.program.toml import parse_toml
 
-KINDS = ("lifecycle", "sequence", "fields", "mapping")
+KINDS = ("lifecycle", "sequence", "segments", "fields", "mapping")
 """What a file may be, by the `kind:` on its first line."""
 
 _T = TypeVar("_T")
@@ -134,7 +137,7 @@ class Reading:
             known = replace(known, contents=frozenset().union(*contents) if all(contents) else None)
         if house:
             known = replace(known, senders={name: sender.voice for name, sender in house.senders.items()})
-        return replace(known, templates=names(self._templates()))
+        return replace(known, templates=names(self._templates()), segments=self.segment_names())
 
     def sequences(self, known: Vocabulary) -> dict[str, Sequence]:
         """Return the sequences that can be read, by name."""
@@ -144,6 +147,27 @@ class Reading:
             if read and self._once("sequence", read.name, path, 1):
                 found[read.name] = read
         return found
+
+    def segments(self, known: Vocabulary) -> Segments:
+        """Return the segments that can be read; those that are built on themselves are mistakes, and left out."""
+        found: dict[str, Segment] = {}
+        for path in self.by_kind["segments"]:
+            read = self.collect(partial(read_segments, self.files[path], path, known)) or {}
+            found |= {name: one for name, one in read.items() if self._once("segment", name, path, one.line)}
+        while around := circle(found):
+            segment = found.pop(around[0])
+            document = parse(self.files[segment.file], segment.file)
+            what = f"segment {segment.name!r} is built on itself: {' → '.join(around)}"
+            self.problems.append(document.key_problem(("segments", segment.name), what, "take one of them out"))
+        while strange := [one for one in found.values() if not found.keys() >= set(built_on(one))]:
+            del found[strange[0].name]  # what it is built on has mistakes of its own
+        return assemble(found.values())
+
+    def segment_names(self) -> set[str]:
+        """Return the names that the files give segments, those with mistakes included."""
+        return {
+            name for path in self.by_kind["segments"] for name in segment_names(parse(self.files[path], path).value)
+        }
 
     def sequence_names(self) -> set[str]:
         """Return the names that the sequence files give themselves, those with mistakes included."""
@@ -175,8 +199,9 @@ class Reading:
         if first == path:
             return True
         document = parse(self.files[path], path)
-        way = ("fields", name) if noun == "field" else ("name",)
-        point = document.key_problem if noun == "field" else document.problem
+        listed = {"field": "fields", "segment": "segments"}.get(noun)
+        way = (listed, name) if listed else ("name",)
+        point = document.key_problem if listed else document.problem
         self.problems.append(point(way, f"{noun} {name!r} stands in {first} too", "give one of them another name"))
         return False
 

@@ -120,7 +120,7 @@ def test_higher_priority_comes_first_then_the_name() -> None:
 
 
 def test_every_trigger_says_itself() -> None:
-    assert set(TRIGGERS) == {"stage_entered", "event", "manual"}
+    assert set(TRIGGERS) == {"stage_entered", "segment_entered", "event", "manual"}
     assert say_trigger(ENTERS_NURTURE) == "the contact enters a stage (role: nurture)"
     narrowed = on("form_submitted", where=is_("country", "DE"))
     assert say_trigger(narrowed) == "the contact submitted a form (where: country is 'DE')"

@@ -1,6 +1,6 @@
 """File shapes: YAML text to core values, with every mistake at its line and column. Only `program` reads them.
 
-A file says what it is on its first line: `kind: lifecycle | sequence | fields | mapping`.
+A file says what it is on its first line: `kind: lifecycle | sequence | segments | fields | mapping`.
 """
 
 from nurture.core.schema.company import PARTS, House, read_house
@@ -10,6 +10,7 @@ from nurture.core.schema.fields import read_fields
 from nurture.core.schema.flaws import Flaw, Flaws, meant
 from nurture.core.schema.lifecycle import look, own_words, read_lifecycle
 from nurture.core.schema.mapping import read_mapping
+from nurture.core.schema.segments import read_segments, segment_names
 from nurture.core.schema.sequence import OWNER, read_sequence
 from nurture.core.schema.vocabulary import ANYTHING, Vocabulary
 
@@ -32,5 +33,7 @@ __all__ = [
     "read_house",
     "read_lifecycle",
     "read_mapping",
+    "read_segments",
     "read_sequence",
+    "segment_names",
 ]

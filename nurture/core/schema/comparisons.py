@@ -50,6 +50,15 @@ def check_event(kind: str, known: Vocabulary) -> Flaw | None:
     return Flaw(f"unknown event `{kind}`", hint)
 
 
+def check_segment(name: str, known: Vocabulary) -> Flaw | None:
+    """Return what is wrong with the name of a segment, or None."""
+    if known.segments is None or name in known.segments:
+        return None
+    if not known.segments:
+        return Flaw(f"unknown segment `{name}`", "there are none here: write the condition itself")
+    return Flaw(f"unknown segment `{name}`", meant(name, known.segments))
+
+
 def fits(kind: FieldType, value: Value) -> bool:
     """Return whether a field of this type can hold the value (dates are text, ISO 8601)."""
     if kind is FieldType.BOOLEAN:

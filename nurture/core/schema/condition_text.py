@@ -9,9 +9,9 @@ import ast
 import re
 from dataclasses import replace
 
-from nurture.core.conditions import All, Any, Compare, Condition, Did, Idle, Not, Op
+from nurture.core.conditions import All, Any, Compare, Condition, Did, Idle, InSegment, Not, Op
 from nurture.core.model import Value
-from nurture.core.schema.comparisons import check_event, check_field, compare
+from nurture.core.schema.comparisons import check_event, check_field, check_segment, compare
 from nurture.core.schema.flaws import Flaw, Flaws, flawed, meant
 from nurture.core.schema.vocabulary import ANYTHING, Vocabulary
 from nurture.core.spans import Span, parse_span
@@ -41,7 +41,7 @@ _HABITS = (
     (re.compile(r"[‘’“”]"), "write straight quotes"),
 )
 _WORDS = {"true": True, "false": False}
-_CALLS = ("did", "idle", "known", "unknown", "contains")
+_CALLS = ("did", "idle", "known", "unknown", "contains", "in_segment")
 
 
 def read_text(text: str, known: Vocabulary = ANYTHING) -> Condition:
@@ -188,6 +188,8 @@ class _Text:
             return self._idle(node)
         if name == "contains":
             return self._contains(node)
+        if name == "in_segment":
+            return self._in_segment(node)
         if len(node.args) != 1:
             return self._takes(node, f"{name}(title)")
         field = self._field(node.args[0])
@@ -198,6 +200,15 @@ class _Text:
             return self._takes(node, "idle('20 business days')")
         length = self._length(node.args[0])
         return Idle(length) if length else None
+
+    def _in_segment(self, node: ast.Call) -> Condition | None:
+        if len(node.args) != 1 or not isinstance(node.args[0], ast.Constant) or not isinstance(node.args[0].value, str):
+            return self._takes(node, "in_segment('newsletter')")
+        name = node.args[0].value
+        if flaw := check_segment(name, self.known):
+            self.flaws.append(replace(flaw, offset=self._offset(node.args[0])))
+            return None
+        return InSegment(name)
 
     def _contains(self, node: ast.Call) -> Condition | None:
         if len(node.args) != 2:

@@ -1,4 +1,4 @@
-"""Reads conditions: the tree (`all / any / not`, `field / op / value`, `did`, `idle`) or one line of text."""
+"""Reads conditions: a tree (`all / any / not`, `field / op / value`, `did`, `idle`, `segment`) or one line of text."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any as Anything
 
-from nurture.core.conditions import All, Any, Compare, Condition, Did, Idle, Not, Op
+from nurture.core.conditions import All, Any, Compare, Condition, Did, Idle, InSegment, Not, Op
 from nurture.core.model import Value
-from nurture.core.schema.comparisons import check_event, check_field, compare
+from nurture.core.schema.comparisons import check_event, check_field, check_segment, compare
 from nurture.core.schema.condition_text import MAX_DEPTH, read_length, read_text
 from nurture.core.schema.flaws import Flaw, Flaws, flawed, joined, meant
 from nurture.core.schema.vocabulary import ANYTHING, Vocabulary
@@ -122,6 +122,14 @@ def _idle_tree(source: object, known: Vocabulary, depth: int) -> Condition:
     return Idle(length)
 
 
+def _segment_tree(source: object, known: Vocabulary, depth: int) -> Condition:
+    if not isinstance(source, str):
+        raise flawed("expected the name of a segment")
+    if wrong := check_segment(source, known):
+        raise Flaws([wrong])
+    return InSegment(source)
+
+
 def _known_tree(op: Op) -> Callable[[object, Vocabulary, int], Condition]:
     def read(source: object, known: Vocabulary, depth: int) -> Condition:
         if not isinstance(source, str):
@@ -139,6 +147,7 @@ _BRANCHES: dict[str, Callable[[Anything, Vocabulary, int], Condition]] = {
     "not": lambda source, known, depth: Not(_tree(source, known, depth)),
     "did": _did_tree,
     "idle": _idle_tree,
+    "segment": _segment_tree,
     "known": _known_tree(Op.KNOWN),
     "unknown": _known_tree(Op.UNKNOWN),
 }

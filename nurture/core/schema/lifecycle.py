@@ -47,7 +47,8 @@ _LOWEST = -(10**9)
 def read_lifecycle(text: str, file: str, known: Vocabulary = ANYTHING) -> Lifecycle:
     """Read a lifecycle; raise ProgramError with every mistake. `known` needs the fields only."""
     document = parse(text, file)
-    shape = check(LifecycleShape, document, own_words(document, known))
+    # No segments: they are made from the stages and scores that a lifecycle decides.
+    shape = check(LifecycleShape, document, replace(own_words(document, known), segments=()))
     lifecycle = Lifecycle(
         name=shape.name,
         description=shape.description,

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo, model_validator
 
+from nurture.core.conditions import All, Condition, InSegment
+from nurture.core.conditions import Any as AnyOf
 from nurture.core.schema.conditions import parse_condition
 from nurture.core.schema.document import Document, Path, parse
 from nurture.core.schema.flaws import Flaw, Flaws, flawed, meant
@@ -15,6 +17,7 @@ from nurture.core.schema.shapes import (
     EventName,
     Length,
     Name,
+    SegmentName,
     Shape,
     StageName,
     Text,
@@ -75,7 +78,14 @@ class AudienceShape(Shape):
 
     role: Annotated[list[Annotated[Role, BeforeValidator(_ROLE)]], BeforeValidator(_many)] = Field(default_factory=list)
     stage: Annotated[list[StageName], BeforeValidator(_many)] = Field(default_factory=list)
+    segment: Annotated[list[SegmentName], BeforeValidator(_many)] = Field(default_factory=list)
     when: When | None = None
+
+
+class SegmentEnteredShape(Shape):
+    """Which segment must be entered."""
+
+    segment: Annotated[list[SegmentName], BeforeValidator(_many), Field(min_length=1)]
 
 
 class StageEnteredShape(Shape):
@@ -121,6 +131,11 @@ def _stage_entered(value: object, info: ValidationInfo) -> dict[str, Any]:
     return {key: tuple(found) for key, found in (("role", shape.role), ("stage", shape.stage)) if found is not None}
 
 
+def _segment_entered(value: object, info: ValidationInfo) -> dict[str, Any]:
+    given = value if isinstance(value, dict) else {"segment": value}
+    return {"segment": tuple(SegmentEnteredShape.model_validate(given, context=info.context).segment)}
+
+
 def _event(value: object, info: ValidationInfo) -> dict[str, Any]:
     if isinstance(value, dict):
         shape = EventShape.model_validate(value, context=info.context)
@@ -134,13 +149,14 @@ def _nothing(value: object, info: ValidationInfo) -> dict[str, Any]:
     return {}
 
 
-_TRIGGERS = {"stage_entered": _stage_entered, "event": _event, "manual": _nothing}
+_TRIGGERS = {"stage_entered": _stage_entered, "segment_entered": _segment_entered, "event": _event, "manual": _nothing}
 
 
 class _Triggered(Shape):
     """One trigger, under the key that names it."""
 
     stage_entered: Annotated[Any, BeforeValidator(_stage_entered)] = None
+    segment_entered: Annotated[Any, BeforeValidator(_segment_entered)] = None
     event: Annotated[Any, BeforeValidator(_event)] = None
     manual: Annotated[Any, BeforeValidator(_nothing)] = None
 
@@ -289,7 +305,10 @@ def _branch(shape: BranchStep, path: Path, follows: str | None, document: Docume
 
 
 def _audience(shape: AudienceShape) -> Audience:
-    return Audience(frozenset(shape.role), frozenset(shape.stage), shape.when)
+    parts: list[Condition] = [AnyOf(tuple(InSegment(name) for name in shape.segment))] if shape.segment else []
+    parts += [shape.when] if shape.when else []
+    when = All(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
+    return Audience(frozenset(shape.role), frozenset(shape.stage), when)
 
 
 def _trigger(item: tuple[str, dict[str, Any]], line: int) -> Trigger:

@@ -181,6 +181,9 @@ Clock = Annotated[time, PlainValidator(_clock)]
 Points = Annotated[int, BeforeValidator(points)]
 When = Annotated[Condition, PlainValidator(_condition)]
 StageName = Annotated[str, BeforeValidator(_text), AfterValidator(known_name("stage", lambda known: known.stages))]
+SegmentName = Annotated[
+    str, BeforeValidator(_text), AfterValidator(known_name("segment", lambda known: known.segments))
+]
 EventName = Annotated[str, BeforeValidator(_text), AfterValidator(known_name("event", lambda known: known.events))]
 
 

@@ -23,6 +23,7 @@ class Vocabulary:
     contents: Collection[str] | None = None
     templates: Collection[str] | None = None
     senders: Mapping[str, Voice] | None = None
+    segments: Collection[str] | None = None
 
     def with_fields(self, builtin: Mapping[str, FieldType], own: Mapping[str, FieldSpec]) -> Vocabulary:
         """Return it knowing the built-in fields and those of `fields.yaml`."""
