@@ -88,7 +88,8 @@ def _load(connection: Connection, program: Program, due: Sequence[Enrollment], n
     """Load the contacts alone where that is all that their next steps read: a fifth of the work."""
     versions = live.versions(connection, {run.version_id for run in due})
     more = {run.contact_id for run in due if run.version_id in versions and reads_more(versions[run.version_id], run)}
-    loaded = situations.load(connection, more, program.lifecycle.memory, now)
+    segments = bool(program.segments)
+    loaded = situations.load(connection, more, program.lifecycle.memory, now, segments=segments)
     loaded |= situations.persons(connection, {run.contact_id for run in due} - more)
     return _Page(program, loaded, versions, {run.id: run for run in due}, now)
 

@@ -24,7 +24,8 @@ def enroll(
     if (found := program.sequences.get(sequence)) is None:
         raise NotFound(f"there is no sequence {sequence!r}: there are {', '.join(sorted(program.sequences))}")
     situations.lock(connection, [contact_id])
-    loaded = situations.load(connection, [contact_id], program.lifecycle.memory, now)
+    segments = bool(program.segments)
+    loaded = situations.load(connection, [contact_id], program.lifecycle.memory, now, segments=segments)
     answer = may_enroll(found, loaded[contact_id], program.lifecycle, now, reason=reason)
     if not isinstance(answer, Enroll):
         raise Refused(f"{sequence} does not take this contact: {answer.reason}")

@@ -75,7 +75,9 @@ def record(
         for contact_id, fresh_events in by_contact.items()
         if contact_id in made and contact_id not in changed
     }
-    loaded = situations.load(connection, by_contact.keys() - ready.keys(), program.lifecycle.memory, now) | ready
+    lifecycle, segments = program.lifecycle, bool(program.segments)
+    unread = by_contact.keys() - ready.keys()
+    loaded = situations.load(connection, unread, lifecycle.memory, now, segments=segments) | ready
     if shared := account_kinds(program.lifecycle):
         loaded = situations.with_account_events(connection, loaded, since, shared)
     written = _react(connection, program, by_contact, loaded, now)
@@ -96,6 +98,11 @@ def record(
 def _review_colleagues(connection: Connection, fresh: Sequence[Event], kinds: Collection[str], now: datetime) -> None:
     """Let the people of accounts to which something new happened be reviewed now: in pages, however many they are."""
     accounts = {e.account_id for e in fresh if e.contact_id is None and e.account_id is not None and e.kind in kinds}
+    review_people_of(connection, accounts, now)
+
+
+def review_people_of(connection: Connection, accounts: Collection[int], now: datetime) -> None:
+    """Let the people of accounts be reviewed now."""
     if accounts:
         people = situations.people_of(connection, accounts)
         timers.set_timers(connection, [(TimerKind.REVIEW, contact_id, now) for contact_id in people])
@@ -135,6 +142,7 @@ def _named(program: Program) -> frozenset[str]:
     """Return the kinds of events that the program's scores, conditions, triggers and exits name."""
     rules = program.lifecycle
     weighed = {kind for category in rules.categories for kind in category.weights} | slot_kinds(rules)
+    weighed |= program.segments.kinds | ({"sent"} if "sent_messages" in program.segments.fields else set())
     spoken = [move.when for move in rules.moves if move.when] + [when for _, when in rules.levels]
     for sequence in program.sequences.values():
         spoken += [ending.when for ending in sequence.exits if ending.when]

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from nurture.core.model import VersionId
 from nurture.core.program import Program
 from nurture.core.sequence import Sequence
-from nurture.db import programs
+from nurture.db import members, programs
 from nurture.errors import NotFound, Refused
 from nurture.program.artifact import Artifact
 from nurture.program.load import Loaded, read_version, rebuild
@@ -57,6 +57,8 @@ def apply(connection: Connection, loaded: Loaded, by: str, now: datetime) -> App
     programs.go_live(connection, program.hash, manifest, by, now)
     programs.sync_stages(connection, program.lifecycle.stages)
     programs.sync_senders(connection, list(program.senders.values()), now)
+    segments = program.segments
+    members.sync(connection, {name: segments.meaning(name, program.lifecycle) for name in segments.by_name})
     return _difference(program.hash, old, hashes)
 
 

@@ -18,7 +18,10 @@ from sqlalchemy import Connection, func, select
 from nurture.core.effects import (
     CloseHandoff,
     Effect,
+    EndRun,
     Enroll,
+    EnterSegment,
+    LeaveSegment,
     MoveStage,
     OpenHandoff,
     OpenTaskFor,
@@ -32,7 +35,7 @@ from nurture.core.facts import count_filled
 from nurture.core.model import Contact, ContactId, Event, RepId, Situation, Standing
 from nurture.core.program import Program
 from nurture.core.words import EnrollmentState, TaskState, TimerKind
-from nurture.db import endings, enrollments, events, handing, handoffs, tables, timers
+from nurture.db import endings, enrollments, events, handing, handoffs, members, tables, timers
 from nurture.db.bulk import in_page, insert_new, insert_rows, reserve_ids, update_rows, upsert
 from nurture.db.handing import Opened
 
@@ -312,6 +315,35 @@ def standing_values(standing: Standing, program: Program) -> dict[str, object]:
     return values | {"slots": dict(standing.slots), "slots_filled": filled}
 
 
+def _segments(page: Page) -> None:
+    """Write who enters and leaves segments; what else this page did that their rules ask for is reviewed at once."""
+    every = page.program.segments
+    if not every:
+        return
+    entering, leaving = list(page.all(EnterSegment)), list(page.all(LeaveSegment))
+    members.enter(page.connection, [(c, e.segment) for c, e in entering], page.now)
+    members.leave(page.connection, [(c, e.segment) for c, e in leaving])
+    told = [("segment_entered", c, e.segment) for c, e in entering]
+    told += [("segment_left", c, e.segment) for c, e in leaving]
+    for (kind, contact_id, name), key in zip(told, _event_keys(page, len(told)), strict=True):
+        page.tell(kind, contact_id, key, segment=name)
+    again = {fact.contact_id for fact in page.facts if fact.kind in every.kinds - _ANSWERED}
+    if every.ask_of_runs:
+        again |= {r.contact_id for r in page.reactions if any(isinstance(e, _OF_RUNS) for e in r.effects)}
+    page.wakes.update({(TimerKind.REVIEW, c): page.now for c in again if c is not None})
+
+
+def _event_keys(page: Page, count: int) -> Sequence[int]:
+    """Return numbers that nobody else gets, for events that stand for no row of their own."""
+    return reserve_ids(page.connection, events.TABLE, count) if count else ()
+
+
+_ANSWERED = frozenset({"stage_entered", "stage_left"})
+"""Events of a page's own that the core has seen already when it asked for segments."""
+
+_OF_RUNS = (CloseHandoff, Enroll, EndRun, OpenHandoff, OpenTaskFor)
+"""Effects that change what there is of runs, tasks and handoffs."""
+
 _PARTS: tuple[Callable[[Page], None], ...] = (
     _moves,
     _updates,
@@ -323,4 +355,5 @@ _PARTS: tuple[Callable[[Page], None], ...] = (
     _pauses,
     _enrollments,
     _standings,
+    _segments,
 )

@@ -99,7 +99,7 @@ class _Zones:
             for each in (_named(table.c.time_zone, self.names), _mapped(table.c.country, self.countries))
             if each is not None
         ]
-        return sa.func.coalesce(*found, "UTC", type_=sa.Text())
+        return sa.func.coalesce(*found, "UTC", type_=sa.Text()) if found else sa.literal("UTC", sa.Text())
 
 
 def _named(column: Anything, names: tuple[str, ...]) -> Anything:
@@ -202,8 +202,9 @@ class _Asking:
         signals += [EVENT.c.at >= at for at in _earliest(windows)]
         last = sa.select(sa.func.max(EVENT.c.at, type_=Moment)).where(*signals).correlate(CONTACT).scalar_subquery()
         since = CONTACT.c.stage_since
-        later = sa.case((last > since, last), else_=since)
-        return sa.not_(_inside(windows, sa.type_coerce(later, Moment), self.zones.term()))
+        latest = sa.func.max if self.terms.dialect == "sqlite" else sa.func.greatest
+        later = latest(since, sa.func.coalesce(last, since), type_=Moment())
+        return sa.not_(_inside(windows, later, self.zones.term()))
 
     def _counting(self) -> Iterator[Answer]:
         yield EVENT.c.trust >= PROBABLY_HUMAN
@@ -258,6 +259,8 @@ def _strictly(answer: Answer, strict: bool) -> Answer:
 
 def _inside(windows: _Windows, at: Anything, zone: sa.ColumnElement[str]) -> Answer:
     """Return that a moment lies in one of the stretches of its zone."""
+    if len(windows) == 1:
+        return sa.or_(*(_between(at, *each) for each in windows[0][0]))
     return sa.or_(
         *(
             sa.and_(zone.in_(sorted(names)), sa.or_(*(_between(at, *each) for each in found)))

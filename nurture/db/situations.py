@@ -26,7 +26,7 @@ from nurture.core.model import (
     Suppressed,
 )
 from nurture.core.words import SENT_MESSAGES, MessageState, Scope, TaskState, Voice
-from nurture.db import contacts, enrollments, tables
+from nurture.db import contacts, enrollments, members, tables
 from nurture.db.bulk import in_given, in_page
 
 C = tables.Contact.__table__.c
@@ -39,6 +39,7 @@ G = tables.StageChange.__table__.c
 P = tables.Suppression.__table__.c
 H = tables.Handoff.__table__.c
 
+_NOWHERE: frozenset[str] = frozenset()
 _OVER = (MessageState.REFUSED, MessageState.CANCELLED)
 
 
@@ -62,8 +63,12 @@ def load(
     now: datetime,
     *,
     kinds: Collection[str] | None = None,
+    segments: bool = False,
 ) -> dict[ContactId, Situation]:
-    """Return the situations of those contacts, with events (of `kinds`, or all) since `now - memory`."""
+    """Return the situations of those contacts, with events (of `kinds`, or all) since `now - memory`.
+
+    Their segments are read if `segments` says that there are any.
+    """
     if not contact_ids:
         return {}
     since = now - memory
@@ -73,6 +78,7 @@ def load(
     runs = enrollments.of_contacts(connection, contact_ids)
     messages = messages_of(connection, contact_ids, since)
     tasks = _grouped(connection, _tasks(contact_ids), _task)
+    belonging = members.of(connection, contact_ids) if segments else {}
     beside = {row[0]: row for row in connection.execute(_beside(contact_ids)).all()}
     return {
         key: Situation(
@@ -86,6 +92,7 @@ def load(
             tasks=tasks[key],
             open_handoff=beside[key].handoff_id is not None,
             bar=_bar(beside[key]),
+            segments=belonging.get(key, _NOWHERE),
         )
         for key, contact in contacts.read(connection, contact_ids).items()
     }

@@ -88,6 +88,7 @@ class Companies:
         self._by_domain: dict[str, Company] = {}
         self._by_name: dict[str, Company] = {}
         self._touched: dict[tuple[Value, Value], Company] = {}
+        self.changed: list[int] = []
         given = {(row.account.get("domain"), row.account.get("name")) for row in rows if row.account}
         domains = {str(domain) for domain, _ in given if domain is not None}
         names = {name_key(name) for _, name in given if name is not None}
@@ -141,6 +142,7 @@ class Companies:
                 company.updated = True
                 rows.append({**row, "updated_at": now})
         update_rows(self._connection, tables.Account, "id", rows)
+        self.changed = [row["id"] for row in rows]
 
     def _find(self, domain: Value, name: Value) -> Company | None:
         named = self._by_name.get(name_key(name)) if name is not None else None

@@ -90,6 +90,8 @@ def write_people(
         if (obstacle := cast.add(row)) is not None:
             tally.reject(raw, obstacle)
     tally.counts["accounts"] += cast.companies.write(setting.now)
+    if setting.program.segments:  # their people may belong to others now
+        intake.review_people_of(connection, cast.companies.changed, setting.now)
     new, old = cast.new(), cast.old()
     _insert(connection, new, setting)
     _update(connection, old, setting)

@@ -47,7 +47,7 @@ class Profile:
 def situation_of(connection: Connection, program: Program, contact_id: ContactId, now: datetime) -> Situation:
     """Return the situation that decisions about a contact are made from; raise NotFound."""
     rules = program.lifecycle
-    loaded = situations.load(connection, [contact_id], rules.memory, now)
+    loaded = situations.load(connection, [contact_id], rules.memory, now, segments=bool(program.segments))
     if shared := account_kinds(rules):
         loaded = situations.with_account_events(connection, loaded, now - rules.memory, shared)
     if contact_id not in loaded:

@@ -80,7 +80,8 @@ def _runs_due(
         after = page[-1]
         runs = [r for r in enrollments.by_ids(connection, page).values() if r.state in LIVE_ENROLLMENTS]
         versions = live.versions(connection, {run.version_id for run in runs})
-        loaded = situations.load(connection, {run.contact_id for run in runs}, program.lifecycle.memory, now)
+        people, memory = {run.contact_id for run in runs}, program.lifecycle.memory
+        loaded = situations.load(connection, people, memory, now, segments=bool(program.segments))
         for run in runs:
             sequence = versions.get(run.version_id)
             if sequence is None or not _leaves(sequence, program, real):

@@ -87,7 +87,7 @@ WRONG: list[tuple[str, int, str, str | None]] = [
     ("did('replied', witin='3 days')", 15, "did(…) has no `witin`", "did you mean 'within'?"),
     ("did('replied', at_least=0)", 24, "expected a whole number from 1", None),
     ("idle('3 fortnights')", 5, "'3 fortnights' is no length of time", None),
-    ("happened('replied')", 0, "unknown question `happened(…)`", "there is contains, did, idle, in_segment, known, unknown"),
+    ("happened('x')", 0, "unknown question `happened(…)`", "there is contains, did, idle, in_segment, known, unknown"),
     ("engagement + 1 > 2", 0, "`engagement + 1` is no field", "a comparison begins with the name of a field"),
     ("(fit == 'A'", 0, "this condition cannot be read from here on", None),
     ("", 0, "this condition is empty", None),
