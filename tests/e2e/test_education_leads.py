@@ -6,6 +6,7 @@ import csv
 import email
 import email.policy
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -93,6 +94,22 @@ def test_a_second_import_changes_nothing(leads: Path, school: Company) -> None:
     assert again["rejected"] == 2
     assert sum(again[name] for name in ("created", "updated", "suppressed", "events", "accounts")) == 0
     assert dump(school) == before
+
+
+def test_scores_are_joined_by_the_id_of_the_owners_system(leads: Path, school: Company) -> None:
+    imported(school, leads)
+    shutil.copytree(EXAMPLE / "sequences", school.folder / "definitions")
+    ranks = {}
+    for lifecycle in ("trained", "by-hand"):
+        out = school.folder / f"{lifecycle}.csv"
+        school("score", "export", "--csv", out, "--lifecycle", school.folder / "definitions" / f"{lifecycle}.yaml")
+        ranks[lifecycle] = {row["external_id"]: float(row["rank_score"]) for row in read(out)}
+    converted = {row["Prospect ID"]: row["Converted"] == "1" for row in read(leads)[:-2]}
+    for rank in ranks.values():
+        assert rank.keys() == converted.keys()
+        best = sorted(rank, key=lambda key: -rank[key])[: len(rank) // 5]
+        assert sum(converted[key] for key in best) > len(best) * 0.6
+    assert ranks["trained"] != ranks["by-hand"]
 
 
 @pytest.mark.parametrize("database_url", MONTHS, indirect=True)
