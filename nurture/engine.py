@@ -20,7 +20,7 @@ from nurture.core.program import Program
 from nurture.core.schedule import after_message, reads_more, schedule
 from nurture.core.sequence import Sequence as Sequenced
 from nurture.core.words import LIVE_ENROLLMENTS, SENT_MESSAGES, EnrollmentState, MessageState, TimerKind
-from nurture.db import decisions, enrollments, messages, situations, timers
+from nurture.db import decisions, enrollments, messages, programs, situations, timers
 from nurture.db.decisions import Decided
 from nurture.db.session import Database
 
@@ -70,7 +70,26 @@ def review(database: Database, owner: str, now: datetime, *, limit: int = PAGE) 
                 for t in waiting
             ]
             intake.record(connection, live.current(connection), passed, now)
-    return len(waiting)
+    return len(waiting) or _restand(database, now, limit)
+
+
+def _restand(database: Database, now: datetime, limit: int) -> int:
+    """Score a page of contacts anew whom another lifecycle scored; return how many they were.
+
+    After an apply with another lifecycle everybody's turn comes, a page at a time, once nobody's review is due.
+    """
+    with database.read() as connection:
+        if not programs.restanding(connection):
+            return 0
+    with database.write() as connection:
+        if (begun := programs.restand_from(connection)) is None:
+            return 0
+        program, (after, since) = live.current(connection), begun
+        page = programs.outdated(connection, after, program.lifecycle.hash, limit)
+        passed = [Event("time_passed", now, "apply", f"{key}:{since.isoformat()}", ContactId(key)) for key in page]
+        intake.record(connection, program, passed, now)
+        programs.restood_until(connection, page[-1] if page else None)
+    return len(page)
 
 
 def _open_runs(connection: Connection, ids: Sequence[int], now: datetime) -> list[Enrollment]:

@@ -30,13 +30,17 @@ NOTHING_LIVE = "nothing is applied yet: run `nurture apply`"
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What an apply did: which files were added, changed and removed; `unchanged` when the program was live already."""
+    """What an apply did: which files were added, changed and removed; `unchanged` when the program was live already.
+
+    `restands` when the lifecycle is another one: everybody is scored anew from now on, page by page (`engine.review`).
+    """
 
     hash: str
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     unchanged: bool = False
+    restands: bool = False
 
 
 def apply(connection: Connection, loaded: Loaded, by: str, now: datetime) -> Applied:
@@ -45,6 +49,23 @@ def apply(connection: Connection, loaded: Loaded, by: str, now: datetime) -> App
     Raises Refused when contacts are in stages that it does not have, or a sender is named like a rep's.
     """
     program = loaded.program
+    coming = plan(connection, loaded)
+    if coming.unchanged:
+        return coming
+    hashes = {path: text_hash(text) for path, text in loaded.files.items()}
+    _store(connection, loaded, hashes, now)
+    manifest = {"files": hashes, "templates": dict(program.templates)}
+    programs.go_live(connection, program.hash, manifest, by, now, restand=coming.restands)
+    programs.sync_stages(connection, program.lifecycle.stages)
+    programs.sync_senders(connection, list(program.senders.values()), now)
+    segments = program.segments
+    members.sync(connection, {name: segments.meaning(name, program.lifecycle) for name in segments.by_name})
+    return coming
+
+
+def plan(connection: Connection, loaded: Loaded) -> Applied:
+    """Return what applying a loaded program would do; raise Refused where it would be."""
+    program = loaded.program
     before = programs.live_hash(connection)
     if before == program.hash:
         return Applied(program.hash, unchanged=True)
@@ -52,14 +73,8 @@ def apply(connection: Connection, loaded: Loaded, by: str, now: datetime) -> App
     _check_senders(connection, program)
     hashes = {path: text_hash(text) for path, text in loaded.files.items()}
     old: Mapping[str, str] = programs.manifest(connection, before)["files"] if before else {}
-    _store(connection, loaded, hashes, now)
-    manifest = {"files": hashes, "templates": dict(program.templates)}
-    programs.go_live(connection, program.hash, manifest, by, now)
-    programs.sync_stages(connection, program.lifecycle.stages)
-    programs.sync_senders(connection, list(program.senders.values()), now)
-    segments = program.segments
-    members.sync(connection, {name: segments.meaning(name, program.lifecycle) for name in segments.by_name})
-    return _difference(program.hash, old, hashes)
+    restands = before is not None and _lifecycle_of(connection, before) != program.lifecycle.hash
+    return replace(_difference(program.hash, old, hashes), restands=restands)
 
 
 def current(connection: Connection) -> Program:
@@ -120,6 +135,11 @@ def _check_stages(connection: Connection, program: Program) -> None:
             f"lifecycle {program.lifecycle.name!r} lacks stages that contacts are in: {where}. "
             "Move them to another stage first, or keep these stages in the lifecycle."
         )
+
+
+def _lifecycle_of(connection: Connection, program_hash: str) -> str:
+    program = _cached.get(program_hash) or _read(connection, program_hash)
+    return program.lifecycle.hash
 
 
 def _check_senders(connection: Connection, program: Program) -> None:

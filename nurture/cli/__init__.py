@@ -19,8 +19,10 @@ from nurture.cli import (
     doctor,
     events,
     init,
+    lifecycle,
     messages,
     pause,
+    plan,
     preview,
     program,
     qualify,
@@ -70,6 +72,7 @@ scores.app.command("train")(training.train)
 app.command("init")(init.init)
 app.command("demo")(demo.demo)
 app.command("lint")(program.lint)
+app.command("plan")(plan.plan)
 app.command("apply")(program.apply)
 app.command("preview")(preview.preview)
 app.add_typer(contacts.app, name="contacts")
@@ -79,6 +82,7 @@ app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(qualify.app, name="qualify")
+app.add_typer(lifecycle.app, name="lifecycle")
 app.add_typer(messages.app, name="messages")
 app.command("why")(why.why)
 app.add_typer(scores.app, name="score")

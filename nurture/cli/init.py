@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-import nurture
 from nurture.cli.db import ready_database
 from nurture.cli.output import JsonOption, print_json, say
 from nurture.errors import UsageError
 from nurture.mail.keys import MIN_KEY_BYTES, KeyRing, format_keys
+from nurture.program.definitions import packs, shipped_root
 from nurture.settings import FILE, load_settings
 
 _IGNORED = """\
@@ -149,13 +149,11 @@ class _Shipped:
 
 
 def _shipped(definitions: str) -> _Shipped:
-    package = Path(nurture.__file__).parent
-    root = package / "_shipped" if (package / "_shipped").is_dir() else package.parent
+    root, known = shipped_root(), packs()
     sequences = root / "sequences"
-    packs = sorted(path.stem for path in (sequences / "lifecycles").glob("*.yaml"))
-    if definitions not in packs:
-        raise UsageError(f"there are no definitions {definitions!r}; there are: {', '.join(packs)}")
+    if definitions not in known:
+        raise UsageError(f"there are no definitions {definitions!r}; there are: {', '.join(known)}")
     fields = next((path for path in (root / "fields.yaml", sequences / "fields.yaml") if path.is_file()), None)
     if fields is None:
         raise UsageError(f"this installation of nurture lacks fields.yaml ({root}); install it again")
-    return _Shipped(sequences, root / "templates", sequences / "lifecycles" / f"{definitions}.yaml", fields)
+    return _Shipped(sequences, root / "templates", known[definitions], fields)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import typer
 
 from nurture import live
+from nurture.backtests import Restandings
 from nurture.cli.asking import YesOption, confirm
-from nurture.cli.context import Context, find_folder, now_of, opened, settings_of
-from nurture.cli.output import JsonOption, note, print_json, say
+from nurture.cli.checking import checked, print_problems, problem_value, read_folder
+from nurture.cli.context import Context, now_of, opened
+from nurture.cli.output import JsonOption, print_json, say
+from nurture.cli.plan import back_test, back_test_value, print_back_test, print_files
 from nurture.core.program import Program
 from nurture.db import instance
-from nurture.errors import Problem, ProgramError, UsageError
 from nurture.live import Applied
 from nurture.looking.forecast import Forecast, forecast, providers_of
-from nurture.program.load import Loaded, load
-from nurture.settings import FILE
 from nurture.wiring import leaves_here
 
 
@@ -26,14 +25,14 @@ def lint(ctx: typer.Context, as_json: JsonOption = False) -> None:
 
     Example: `nurture lint`
     """
-    problems, loaded = _checked(ctx)
+    problems, loaded = read_folder(ctx)
     counts = _counts(loaded.program) if loaded else {}
     if as_json:
-        print_json({"ok": loaded is not None, "problems": [_problem(each) for each in problems], **counts})
+        print_json({"ok": loaded is not None, "problems": [problem_value(each) for each in problems], **counts})
     elif loaded is not None:
         say(f"In order: {_counted(counts)}.")
     else:
-        _print_problems(problems)
+        print_problems(problems)
     if loaded is None:
         raise typer.Exit(1)
 
@@ -41,40 +40,22 @@ def lint(ctx: typer.Context, as_json: JsonOption = False) -> None:
 def apply(ctx: typer.Context, yes: YesOption = False, as_json: JsonOption = False) -> None:
     """Make the working folder live: from now on this is what runs. What was applied before stays in runs that began.
 
-    Before the first apply through a real provider it asks, naming how many people would get mail within a day.
+    Before the first apply through a real provider it asks, naming how many people would get mail within a day. Another
+    lifecycle is back-tested first, as `nurture plan` does; then everybody is scored anew, a page at a time.
 
     Example: `nurture apply --yes`
     """
-    problems, loaded = _checked(ctx)
-    if loaded is None:
-        _print_problems(problems, as_json)
-        raise typer.Exit(1)
+    loaded = checked(ctx, as_json)
     with opened(ctx) as context:
+        found = back_test(context, loaded)
+        if found and not as_json:
+            print_back_test(found)
         begins = _begins(context, loaded.program)
         if begins.providers:
             confirm(_question(begins, _cap(context)), yes, "nothing was applied")
         with context.database.write() as connection:
             applied = live.apply(connection, loaded, os.environ.get("USER", "cli"), now_of(context))
-    _print_applied(applied, loaded.program, begins, as_json)
-
-
-def _checked(ctx: typer.Context) -> tuple[tuple[Problem, ...], Loaded | None]:
-    """Read settings and program; return every mistake of both, or what was loaded."""
-    folder = find_folder(ctx.find_root().obj, Path.cwd())
-    if not (folder / FILE).is_file():
-        raise UsageError(f"There is no {FILE} in {folder}: go to a working folder, or make one with `nurture init`.")
-    problems: set[Problem] = set()
-    loaded = None
-    try:
-        settings_of(ctx)
-    except ProgramError as error:
-        problems.update(error.problems)
-    try:
-        loaded = load(folder)
-    except ProgramError as error:
-        problems.update(error.problems)
-    ordered = tuple(sorted(problems, key=lambda each: (each.file, each.line, each.column, each.what)))
-    return ordered, None if ordered else loaded
+    _print_applied(applied, loaded.program, begins, found, as_json)
 
 
 def _begins(context: Context, program: Program) -> Forecast:
@@ -105,34 +86,24 @@ def _people(number: int) -> str:
     return "1 person" if number == 1 else f"{number:,} people"
 
 
-def _print_applied(applied: Applied, program: Program, begins: Forecast, as_json: bool) -> None:
+def _print_applied(
+    applied: Applied, program: Program, begins: Forecast, found: Restandings | None, as_json: bool
+) -> None:
     if as_json:
         changes = {name: getattr(applied, name) for name in ("added", "changed", "removed")}
         begun = {"real_providers": begins.providers, "people_within_24_hours": begins.people}
-        print_json({"program": applied.hash, "unchanged": applied.unchanged, **changes, **begun})
+        tested = {"restands": applied.restands, "back_test": back_test_value(found) if found else None}
+        print_json({"program": applied.hash, "unchanged": applied.unchanged, **changes, **begun, **tested})
         return
     if applied.unchanged:
         say(f"Nothing changed: program {applied.hash[:12]} is live already.")
         return
-    for sign, paths in (("+", applied.added), ("~", applied.changed), ("-", applied.removed)):
-        for path in paths:
-            say(f"  {sign} {path}")
+    print_files(applied)
     counts = (len(applied.added), len(applied.changed), len(applied.removed))
     say(f"Live: program {applied.hash[:12]}. {counts[0]} added, {counts[1]} changed, {counts[2]} removed.")
     say(f"  {_counted(_counts(program))}")
-
-
-def _print_problems(problems: tuple[Problem, ...], as_json: bool = False) -> None:
-    if as_json:
-        print_json({"ok": False, "problems": [_problem(each) for each in problems]})
-        return
-    for problem in problems:
-        say(str(problem))
-    note(f"{len(problems)} mistake{'s' if len(problems) != 1 else ''}")
-
-
-def _problem(problem: Problem) -> dict[str, object]:
-    return {name: getattr(problem, name) for name in ("file", "line", "column", "what", "hint")}
+    if applied.restands and found:
+        say(f"  {found.contacts:,} contacts are scored anew from now on, a page at a time: `nurture run` does it.")
 
 
 def _counts(program: Program) -> dict[str, int]:

@@ -57,6 +57,7 @@ _KINDS = (
     EventKind("sequence_entered", "entered a sequence"),
     EventKind("sequence_completed", "finished a sequence"),
     EventKind("sequence_exited", "left a sequence"),
+    EventKind("nurture_finished", "finished the nurture series"),
     EventKind("handoff_opened", "was handed to sales"),
     EventKind("handoff_assigned", "was given to a rep"),
     EventKind("handoff_warned", "waits for the rep's word"),

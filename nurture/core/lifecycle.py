@@ -165,6 +165,14 @@ class Lifecycle:
         """Return the stage of that name; a name the lifecycle does not have is an unknown, silent `out` stage."""
         return self._by_name.get(name) or Stage(name, name, Role.OUT, Voice.SILENT, Team.MARKETING)
 
+    def has(self, name: str) -> bool:
+        """Return whether there is a stage of that name."""
+        return name in self._by_name
+
+    def position(self, name: str) -> int:
+        """Return the place of a stage in the file; one that is not there comes last."""
+        return next((at for at, stage in enumerate(self.stages) if stage.name == name), len(self.stages))
+
     def derived(self, make: Callable[[Lifecycle], Derived]) -> Derived:
         """Return what `make` makes of this value, made once: it never changes, and pages ask thousands of times."""
         found: Derived | None = self._derived.get(make)

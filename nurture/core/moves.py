@@ -7,6 +7,7 @@ at most so often. Beyond that, hysteresis is a matter of conditions that differ 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from nurture.core.bars import bar_ends, is_forever
@@ -14,7 +15,7 @@ from nurture.core.changes import Outlook, Watched, watched
 from nurture.core.conditions import Condition, end_of
 from nurture.core.effects import MoveStage
 from nurture.core.lifecycle import Lifecycle, Move
-from nurture.core.model import Situation
+from nurture.core.model import Event, Situation, StageChange
 from nurture.core.words import Role
 from nurture.errors import Refused
 
@@ -56,6 +57,39 @@ def manual_move(
             f"lifecycle {lifecycle.name!r} has no move from {stage!r} to {to!r}: from there it leads to {where}"
         )
     return MoveStage(stage, to, reason, rule=actor, actor=actor)
+
+
+def asked_for(situation: Situation, fresh: tuple[Event, ...], lifecycle: Lifecycle, now: datetime) -> MoveStage | None:
+    """Return the move that the last event with a stage asks for; what the lifecycle refuses is not made."""
+    for event in reversed(fresh):
+        if event.kind in ASKING and isinstance(to := event.data.get("stage"), str):
+            reason, actor = str(event.data.get("reason", "asked for")), str(event.data.get("actor", event.source))
+            try:
+                return manual_move(situation, lifecycle, to, reason, actor, now)
+            except Refused:
+                return None
+    return None
+
+
+def after_move(
+    situation: Situation, made: MoveStage, number: int, now: datetime
+) -> tuple[Situation, tuple[Event, ...]]:
+    """Return the situation after a move, to be scored again, and the two events that it is on the timeline.
+
+    `number` tells the moves of one moment apart.
+    """
+    change = StageChange(made.from_stage, made.to_stage, now, made.reason, made.actor)
+    happened = tuple(
+        Event(kind, now, "engine", f"{kind}:now:{number}", situation.contact.id, data={"stage": stage})
+        for kind, stage in (("stage_left", made.from_stage), ("stage_entered", made.to_stage))
+    )
+    after = replace(
+        situation,
+        contact=replace(situation.contact, stage=made.to_stage, stage_since=now),
+        stage_changes=(*situation.stage_changes, change),
+        events=(*situation.events, *happened),
+    )
+    return after, happened
 
 
 def opens_at(rule: Move, situation: Situation, lifecycle: Lifecycle) -> datetime | None:
@@ -134,6 +168,9 @@ def _may_be_made_at(
         return None
     return max(holds, opens)
 
+
+ASKING = frozenset({"updated", "handoff_rejected", "handoff_returned", "handoff_resumed"})
+"""Kinds of events whose `data.stage` asks for a move."""
 
 Way = tuple[Move, Watched]
 """A move, and what time can change about its condition."""

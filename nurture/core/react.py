@@ -34,8 +34,8 @@ from nurture.core.effects import (
 from nurture.core.events import REPLIES
 from nurture.core.exits import exits
 from nurture.core.lifecycle import Lifecycle
-from nurture.core.model import Event, MessageBrief, Situation, StageChange, Suppressed, VersionId
-from nurture.core.moves import manual_move, move, review_at
+from nurture.core.model import Event, MessageBrief, Situation, Suppressed, VersionId
+from nurture.core.moves import after_move, asked_for, move, review_at
 from nurture.core.outcomes import FOLLOWED, accepted, follow
 from nurture.core.packet import grounds, packet
 from nurture.core.program import Program
@@ -43,7 +43,6 @@ from nurture.core.scoring import restand
 from nurture.core.spans import Span, Unit
 from nurture.core.triggers import matching
 from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState, Scope, Team, Voice
-from nurture.errors import Refused
 
 REST_AFTER_REP_WROTE = Span(3, Unit.BUSINESS_DAYS)
 """How long personal runs rest after the rep wrote by hand."""
@@ -52,9 +51,6 @@ ANSWER_WITHIN = Span(1, Unit.BUSINESS_DAYS)
 """When a task to answer a reply is due."""
 
 _VOIDING = {"replied": "replied", "owner_changed": "owner changed", "rep_wrote": "rep wrote by hand"}
-ASKING = frozenset({"updated", "handoff_rejected", "handoff_returned", "handoff_resumed"})
-"""Kinds of events whose `data.stage` asks for a move."""
-
 _SPOKEN = REPLIES | _VOIDING.keys()
 """Kinds of events that void approvals, pause runs or ask for an answer."""
 
@@ -136,7 +132,7 @@ def _settle(
     No stage is entered twice on the way, so that rules which contradict each other do not go in circles.
     """
     lifecycle, settled = program.lifecycle, _Settled(situation, fresh)
-    asked = _asked_for(situation, fresh, lifecycle, now)
+    asked = asked_for(situation, fresh, lifecycle, now)
     if asked:
         settled = _moved(settled, asked, program, now)
     while True:
@@ -150,32 +146,9 @@ def _settle(
         settled = _ended(settled, ending, program, now)
 
 
-def _asked_for(situation: Situation, fresh: tuple[Event, ...], lifecycle: Lifecycle, now: datetime) -> MoveStage | None:
-    """Return the move that the last event with a stage asks for; what the lifecycle refuses is not made."""
-    for event in reversed(fresh):
-        if event.kind in ASKING and isinstance(to := event.data.get("stage"), str):
-            reason, actor = str(event.data.get("reason", "asked for")), str(event.data.get("actor", event.source))
-            try:
-                return manual_move(situation, lifecycle, to, reason, actor, now)
-            except Refused:
-                return None
-    return None
-
-
 def _moved(settled: _Settled, made: MoveStage, program: Program, now: datetime) -> _Settled:
     """Return the situation after a move, scored again, with the two events that it is on the timeline."""
-    situation, number = settled.situation, len(settled.moves)
-    change = StageChange(made.from_stage, made.to_stage, now, made.reason, made.actor)
-    happened = tuple(
-        Event(kind, now, "engine", f"{kind}:now:{number}", situation.contact.id, data={"stage": stage})
-        for kind, stage in (("stage_left", made.from_stage), ("stage_entered", made.to_stage))
-    )
-    after = replace(
-        situation,
-        contact=replace(situation.contact, stage=made.to_stage, stage_since=now),
-        stage_changes=(*situation.stage_changes, change),
-        events=(*situation.events, *happened),
-    )
+    after, happened = after_move(settled.situation, made, len(settled.moves), now)
     return replace(
         settled,
         situation=_looked_at(after, program, now),

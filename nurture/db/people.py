@@ -83,6 +83,12 @@ def living_after(connection: Connection, contact_id: int, limit: int) -> list[Co
     return [ContactId(key) for key in connection.scalars(query.order_by(_CONTACT.c.id).limit(limit))]
 
 
+def count_living(connection: Connection) -> int:
+    """Return how many contacts are neither merged into others nor erased."""
+    living = (_CONTACT.c.merged_into.is_(None), _CONTACT.c.erased_at.is_(None))
+    return connection.scalar(select(func.count()).select_from(_CONTACT).where(*living)) or 0
+
+
 def contact_rows(connection: Connection, ids: Collection[int]) -> dict[int, Row[Any]]:
     """Return the rows of contacts by id."""
     if not ids:

@@ -19,6 +19,7 @@ _CONTACT = tables.Contact.__table__
 _LIVE = tables.Live.__table__
 _PROGRAM = tables.ProgramVersion.__table__
 _SENDER = tables.Sender.__table__
+_STANDING = tables.Standing.__table__
 _STAGE = tables.Stage.__table__
 _TEMPLATE = tables.Template.__table__
 _VERSION = tables.SequenceVersion.__table__
@@ -99,12 +100,45 @@ def store_versions(connection: Connection, rows: Collection[Mapping[str, Any]]) 
     insert_new(connection, _VERSION, list(rows), ("name", "hash"))
 
 
-def go_live(connection: Connection, program_hash: str, manifest: Mapping[str, Any], by: str, now: datetime) -> None:
-    """Store the program and let the live pointer name it."""
+def go_live(
+    connection: Connection, program_hash: str, manifest: Mapping[str, Any], by: str, now: datetime, *, restand: bool
+) -> None:
+    """Store the program and let the live pointer name it; with `restand` everybody has to be scored anew."""
     program = {"hash": program_hash, "manifest": dict(manifest), "created_at": now}
     insert_new(connection, _PROGRAM, [program], ("hash",))
     pointer = {"id": 1, "program_hash": program_hash, "applied_at": now, "applied_by": by}
-    upsert(connection, _LIVE, [pointer], ("id",))
+    upsert(connection, _LIVE, [{**pointer, "restand_from": 0} if restand else pointer], ("id",))
+
+
+def restanding(connection: Connection) -> bool:
+    """Return whether somebody may still stand as an earlier lifecycle scored them."""
+    return connection.scalar(select(_LIVE.c.restand_from).where(_LIVE.c.restand_from.is_not(None))) is not None
+
+
+def restand_from(connection: Connection) -> tuple[int, datetime] | None:
+    """Return from which contact on some may stand as an earlier lifecycle scored them, and since when; None if none.
+
+    The row is locked until the transaction ends, so that each page of them is somebody's; None while it is another's.
+    """
+    query = select(_LIVE.c.restand_from, _LIVE.c.applied_at).where(_LIVE.c.restand_from.is_not(None))
+    found = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
+    return None if found is None else (found.restand_from, found.applied_at)
+
+
+def restood_until(connection: Connection, contact_id: int | None) -> None:
+    """Keep up to which contact everybody was scored anew; None: that was the last."""
+    connection.execute(update(_LIVE).values(restand_from=contact_id))
+
+
+def outdated(connection: Connection, after: int, model_hash: str, limit: int) -> list[int]:
+    """Return the next contacts by key whom another lifecycle scored."""
+    query = (
+        select(_STANDING.c.contact_id)
+        .where(_STANDING.c.contact_id > after, _STANDING.c.model_hash != model_hash)
+        .order_by(_STANDING.c.contact_id)
+        .limit(limit)
+    )
+    return list(connection.scalars(query))
 
 
 def sync_stages(connection: Connection, stages: Iterable[Stage]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, or_, select
 
+from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import (
     Bar,
     ContactId,
@@ -25,6 +26,7 @@ from nurture.core.model import (
     Standing,
     Suppressed,
 )
+from nurture.core.signals import account_kinds
 from nurture.core.words import SENT_MESSAGES, MessageState, Scope, TaskState, Voice
 from nurture.db import contacts, enrollments, members, tables
 from nurture.db.bulk import in_given, in_page
@@ -103,6 +105,20 @@ def persons(connection: Connection, contact_ids: Collection[int]) -> dict[Contac
     if not contact_ids:
         return {}
     return {key: Situation(contact) for key, contact in contacts.read(connection, contact_ids).items()}
+
+
+def for_scoring(
+    connection: Connection,
+    contact_ids: Collection[int],
+    lifecycle: Lifecycle,
+    now: datetime,
+    *,
+    segments: bool = False,
+) -> dict[ContactId, Situation]:
+    """Return the situations of those contacts with all that `lifecycle` scores, what their accounts did included."""
+    loaded = load(connection, contact_ids, lifecycle.memory, now, segments=segments)
+    kinds = account_kinds(lifecycle)
+    return with_account_events(connection, loaded, now - lifecycle.memory, kinds) if kinds else loaded
 
 
 def people_of(connection: Connection, account_ids: Collection[int]) -> list[int]:

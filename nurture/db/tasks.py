@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
+from nurture.core.lives import Duty
+from nurture.core.model import OpenTask
 from nurture.core.words import TaskState
 from nurture.db import tables
 from nurture.db.bulk import in_given, in_page, insert_new
@@ -52,6 +54,16 @@ def of_runs(connection: Connection, run_ids: Collection[int]) -> Sequence[Row[An
 
 _OPEN_STEPS = (_T.state == TaskState.OPEN, _T.step_id.is_not(None))
 _OF_RUNS = select(TABLE).where(in_given(_T.enrollment_id), *_OPEN_STEPS).order_by(_T.id)
+
+
+def duties(connection: Connection, contact_ids: Collection[int]) -> dict[int, list[Duty]]:
+    """Return every task that contacts ever had, and when it was open, oldest first."""
+    query = select(_T.id, _T.contact_id, _T.kind, _T.due_at, _T.created_at, _T.done_at).order_by(_T.created_at, _T.id)
+    found: dict[int, list[Duty]] = {}
+    for row in connection.execute(query.where(in_page(_T.contact_id, contact_ids))) if contact_ids else ():
+        duty = Duty(OpenTask(row.id, row.kind, row.due_at), row.created_at, row.done_at)
+        found.setdefault(row.contact_id, []).append(duty)
+    return found
 
 
 def cancel(connection: Connection, ids: Collection[int], now: datetime) -> None:

@@ -13,7 +13,6 @@ from nurture.core.calendars import resolve_zone
 from nurture.core.events import KINDS
 from nurture.core.model import ContactId, Enrollment, OpenTask, Situation, Standing, Suppressed
 from nurture.core.program import Program
-from nurture.core.signals import account_kinds
 from nurture.db import events, situations
 from nurture.errors import NotFound
 
@@ -46,10 +45,7 @@ class Profile:
 
 def situation_of(connection: Connection, program: Program, contact_id: ContactId, now: datetime) -> Situation:
     """Return the situation that decisions about a contact are made from; raise NotFound."""
-    rules = program.lifecycle
-    loaded = situations.load(connection, [contact_id], rules.memory, now, segments=bool(program.segments))
-    if shared := account_kinds(rules):
-        loaded = situations.with_account_events(connection, loaded, now - rules.memory, shared)
+    loaded = situations.for_scoring(connection, [contact_id], program.lifecycle, now, segments=bool(program.segments))
     if contact_id not in loaded:
         raise NotFound(f"there is no contact {contact_id}")
     return loaded[contact_id]

@@ -86,7 +86,7 @@ def _pages(
             ids = people.living_after(connection, last, PAGE)
             if not ids:
                 return
-            page = situations.load(connection, ids, lifecycle.memory, now)
+            page = situations.for_scoring(connection, ids, lifecycle, now)
             names = people.external_ids(connection, ids, system) if system != EMAIL else _addresses(page)
         yield page, names
         last = ids[-1]

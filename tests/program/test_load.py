@@ -42,7 +42,7 @@ def problems(files: dict[str, str]) -> list[str]:
         (WELCOME, "sender: newsletter", "sender: newsleter", "newsleter", "unknown sender 'newsleter', did you mean"),
         (WELCOME, "role: nurture", "stage: leed", "leed", "unknown stage 'leed', did you mean 'lead'?"),
         (WELCOME, "did('stage_left')", "did('stage_lefd')", "'stage_lefd'", "unknown event `stage_lefd`, did you mean"),
-        (EDUCATION, "level == 'SQL'", "level == 'SSQL'", "'SSQL'", "`level` is never 'SSQL', did you mean 'SQL'?"),
+        (SCORED, "level == 'SQL'", "level == 'SSQL'", "'SSQL'", "`level` is never 'SSQL', did you mean 'SQL'?"),
         (
             EDUCATION,
             "set: {fields.reading: started}",
