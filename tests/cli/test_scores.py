@@ -63,6 +63,9 @@ def test_a_bad_file_is_refused_where_it_is_wrong_and_nothing_is_written(shell: S
     said = shell("score", "export", "--csv", shell.folder / "o.csv", "--lifecycle", shell.file("bad.yaml", bad), code=1)
     assert "bad.yaml:7:" in said.err
     assert "did you mean 'title'" in said.err
+    worth = shell.file("bad.yaml", MINE.replace("engagement: 0.5}", "engagement: -1}"))
+    said = shell("score", "export", "--csv", shell.folder / "o.csv", "--lifecycle", worth, code=1)
+    assert "what a point is worth" in said.err
     assert not (shell.folder / "o.csv").exists()
 
 

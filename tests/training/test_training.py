@@ -82,9 +82,15 @@ def history(count: int = 600) -> list[Example]:
     ]
 
 
-def learned(examples: list[Example] | None = None, split: Split = Split.ID) -> Trained:
-    """Train on the history."""
-    return train(history() if examples is None else examples, sources_of(PROGRAM, OUTCOME, ()), 0.3, split)
+def learned(examples: list[Example], split: Split = Split.ID) -> Trained:
+    """Train on people."""
+    return train(examples, sources_of(PROGRAM, OUTCOME, ()), 0.3, split)
+
+
+@pytest.fixture(scope="module")
+def trained() -> Trained:
+    """What the history teaches."""
+    return learned(history())
 
 
 # --- measures ---------------------------------------------------------------------------------------------------------
@@ -140,8 +146,7 @@ def test_what_is_unknown_rare_or_cannot_be_written_has_no_level() -> None:
 # --- training ---------------------------------------------------------------------------------------------------------
 
 
-def test_points_are_learned_and_measured_on_others() -> None:
-    trained = learned()
+def test_points_are_learned_and_measured_on_others(trained: Trained) -> None:
     assert trained.people == 600
     assert 150 < trained.auc.people < 210
     assert trained.auc.low > 0.7
@@ -153,7 +158,7 @@ def test_points_are_learned_and_measured_on_others() -> None:
         > worth(points, {"country": "Bern", "fields.size": 5}) + 10
     )
     assert 0 < likelihood(trained.intercept, 0) < likelihood(trained.intercept, 10) < 1
-    assert learned() == trained, "the same history gives the same points"
+    assert learned(history()) == trained, "the same history gives the same points"
 
 
 def test_a_split_by_time_measures_on_the_latest() -> None:
@@ -161,8 +166,9 @@ def test_a_split_by_time_measures_on_the_latest() -> None:
     latest = [
         replace(each, came_true=not each.came_true) if each.since >= NOW + 420 * HOUR else each for each in examples
     ]
-    assert learned(latest, Split.TIME).auc.value < 0.3
-    assert learned(latest, Split.TIME).auc.people == 180
+    measured = learned(latest, Split.TIME).auc
+    assert measured.value < 0.3
+    assert measured.people == 180
 
 
 def test_what_knows_the_outcome_is_suspected_and_can_be_left_out() -> None:
@@ -183,8 +189,7 @@ def test_too_little_history_is_told() -> None:
 # --- the proposal -----------------------------------------------------------------------------------------------------
 
 
-def test_a_proposal_is_the_same_lifecycle_with_other_scoring() -> None:
-    trained = learned()
+def test_a_proposal_is_the_same_lifecycle_with_other_scoring(trained: Trained) -> None:
     scoring = {"fit": {"disqualify": [{"when": "country == 'XX'", "label": "not there"}]}}
     text = propose(BASE, scoring, LIFECYCLE, "better", trained.rules, trained.grades, ["Why."])
     read = read_lifecycle(text, "better.yaml")
@@ -201,8 +206,10 @@ def test_a_proposal_is_the_same_lifecycle_with_other_scoring() -> None:
         assert ranked(situation(row), read, NOW)[1] == worth(shown, row) * 100
 
 
-def test_where_nothing_is_learned_of_events_they_count_as_before_but_not_in_the_rank() -> None:
-    facts = [rule for rule in learned().rules if rule.kind is None]
+def test_where_nothing_is_learned_of_events_they_count_as_before_but_not_in_the_rank(
+    trained: Trained,
+) -> None:
+    facts = [rule for rule in trained.rules if rule.kind is None]
     scoring = {"engagement": {"categories": {"web": {"cap": 30, "events": {"clicked": 5}}}}}
     read = read_lifecycle(propose(BASE, scoring, LIFECYCLE, "facts", facts, (), []), "facts.yaml")
     assert read.categories[0].weights == {"clicked": 500}
@@ -295,7 +302,8 @@ def test_points_that_are_learned_now_rank_leads_that_they_were_not_learned_from(
     assert all(abs(group.predicted - group.came_true) < 0.15 for group in trained.calibration)
 
 
-def test_the_example_reads_nothing_that_knows_the_outcome() -> None:
+def test_the_example_is_in_order_and_reads_nothing_that_knows_the_outcome(school: Program) -> None:
+    assert school.lifecycle.name == "trained"
     mapping = (EXAMPLE / "mapping.yaml").read_text("utf-8")
     told_later = ("Tags", "Lead Quality", "Lead Profile", "Asymmetrique", "Converted")
     assert not [column for column in told_later if column in mapping]
