@@ -21,7 +21,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import DBAPIError
 
-from nurture import drafts, engine, handoff, pages, selftest, sending
+from nurture import drafts, engine, handoff, pages, segmenting, selftest, sending
 from nurture.db import decisions, instance
 from nurture.db.session import Database
 from nurture.errors import DatabaseError, NurtureError
@@ -76,6 +76,7 @@ def program_time(database: Database) -> datetime:
 
 def run_once(database: Database, postroom: Postroom, now: datetime, *, stopping: Callable[[], bool] = never) -> Done:
     """Do everything that is due at `now`, and what that makes due at once. Others may do the same at the same time."""
+    segmenting.fill(database, now)
     done = Done()
     for _ in range(ROUNDS):
         page = _round(database, postroom, now, stopping)

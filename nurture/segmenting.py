@@ -23,6 +23,9 @@ _SPREAD = timedelta(hours=1)
 
 def fill(database: Database, now: datetime, *, page: int = PAGE) -> int:
     """Fill every segment that is behind; return for how many contacts one was asked."""
+    with database.read() as connection:
+        if not members.behind(connection):
+            return 0
     asked = 0
     while (looked := _fill_page(database, now, asked, page)) is not None:
         asked += looked
@@ -33,18 +36,13 @@ def refresh(database: Database, program: Program, names: list[str], now: datetim
     """Fill segments anew, all of them if none is named; raise NotFound for one that is not there."""
     for name in names:
         if name not in program.segments.by_name:
-            raise NotFound(unknown(program, name))
+            known = ", ".join(sorted(program.segments.by_name)) or "none yet"
+            raise NotFound(f"there is no segment {name!r}: there is {known}")
     wanted = names or list(program.segments.by_name)
     with database.write() as connection:
         meanings = {name: program.segments.meaning(name, program.lifecycle) for name in wanted}
         members.again(connection, meanings)
     return fill(database, now, page=page)
-
-
-def unknown(program: Program, name: str) -> str:
-    """Return what to say of a segment that is not there."""
-    known = ", ".join(sorted(program.segments.by_name)) or "none: write one in segments.yaml, then `nurture apply`"
-    return f"there is no segment {name!r}: there is {known}"
 
 
 def _fill_page(database: Database, now: datetime, asked: int, limit: int) -> int | None:

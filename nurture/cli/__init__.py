@@ -33,6 +33,7 @@ from nurture.cli import (
     safety,
     scheduler,
     scores,
+    segments,
     serve,
     suppressions,
     tasks,
@@ -76,6 +77,7 @@ app.command("plan")(plan.plan)
 app.command("apply")(program.apply)
 app.command("preview")(preview.preview)
 app.add_typer(contacts.app, name="contacts")
+app.add_typer(segments.app, name="segments")
 app.add_typer(reps.app, name="reps")
 app.add_typer(events.app, name="events")
 app.add_typer(suppressions.app, name="suppressions")

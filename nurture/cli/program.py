@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from nurture import live
+from nurture import live, segmenting
 from nurture.backtests import Restandings
 from nurture.cli.asking import YesOption, confirm
 from nurture.cli.checking import checked, print_problems, problem_value, read_folder
@@ -55,6 +55,7 @@ def apply(ctx: typer.Context, yes: YesOption = False, as_json: JsonOption = Fals
             confirm(_question(begins, _cap(context)), yes, "nothing was applied")
         with context.database.write() as connection:
             applied = live.apply(connection, loaded, os.environ.get("USER", "cli"), now_of(context))
+        segmenting.fill(context.database, now_of(context))
     _print_applied(applied, loaded.program, begins, found, as_json)
 
 
@@ -112,6 +113,7 @@ def _counts(program: Program) -> dict[str, int]:
         "moves": len(program.lifecycle.moves),
         "sequences": len(program.sequences),
         "templates": len(program.templates),
+        **({"segments": len(program.segments.by_name)} if program.segments else {}),
         "fields": len(program.fields),
         "senders": len(program.senders),
     }

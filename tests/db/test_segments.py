@@ -7,10 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from nurture.core.conditions import All, Any, Compare, Condition, Did, Idle, Not, Op
+from nurture.core.facts import FIELDS
 from nurture.core.spans import Span, Unit
+from nurture.db.asked import Terms, side
 from nurture.db.session import Database
+from nurture.db.sides import Nothing
 from tests import databases
 from tests.conftest import BOTH
+from tests.core.scored import NOW
 from tests.db import crowd
 
 
@@ -80,6 +84,13 @@ def days(amount: int) -> Span:
 
 def business(amount: int) -> Span:
     return Span(amount, Unit.BUSINESS_DAYS)
+
+
+def test_every_field_of_conditions_is_found_in_the_tables() -> None:
+    terms = Terms(crowd.LIFECYCLE, NOW, "sqlite")
+    asked_of_stages = {"role", "voice"}
+    assert [name for name in FIELDS if name not in asked_of_stages and isinstance(side(name, terms), Nothing)] == []
+    assert set(FIELDS) <= {*crowd.FIELD_NAMES}
 
 
 NASTY = [
