@@ -97,7 +97,7 @@ def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         else:
             url = stack.enter_context(databases.postgresql_url())
         database = Database(url)
-        yield _scene(World(database, folder))
+        yield filled(World(database, folder))
         database.dispose()
 
 
@@ -118,7 +118,8 @@ def url_of(world: World) -> str:
     return world.database.url.render_as_string(hide_password=False)
 
 
-def _scene(world: World) -> World:
+def filled(world: World) -> World:
+    """Fill a world with the scene."""
     rita = world.rep()
     bob = world.contact("bob@example.com", owner=rita, account={"name": "Acme"})
     world.record(bob, "content_downloaded")

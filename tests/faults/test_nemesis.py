@@ -10,10 +10,11 @@ import hashlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import DBAPIError
@@ -23,9 +24,10 @@ from nurture.db.session import Database
 from nurture.errors import DatabaseError
 from nurture.sending import Postroom
 from tests.faults import promises
-from tests.faults.conftest import Forker
+from tests.faults.conftest import Forker, filled, url_of
 from tests.faults.copies import end_leases
 from tests.faults.ledger import Ledger
+from tests.faults.server import running_server
 from tests.world import LINKS, World
 
 SECONDS = 20
@@ -51,9 +53,33 @@ def dice(seed: int) -> Iterator[int]:
 def test_after_the_nemesis_everything_was_sent_once_or_is_known_to_be_unknown(
     scene: World, forker: Forker, ledger: Ledger, seed: int
 ) -> None:
-    scene.contacts(f"c{number}@example.com" for number in range(LEADS))
-    url = scene.database.url.render_as_string(hide_password=False)
-    scene.database.dispose()
+    _nemesis(scene, forker, ledger, seed, lambda throw: _cut_connections(scene.database))
+
+
+@pytest.mark.soak
+@pytest.mark.pg
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_after_restarts_and_crashes_of_postgresql_everything_was_sent_once_or_is_known_to_be_unknown(
+    forker: Forker, ledger: Ledger, tmp_path: Path, seed: int
+) -> None:
+    with running_server() as server:
+        world = filled(World(Database(server.url), tmp_path))
+        forker.ask("warm", url=url_of(world))
+
+        def restart(throw: int) -> None:
+            server.kill() if throw % 2 else server.stop()
+            if throw % 3 == 0:
+                forker.ask("wait a moment")
+            server.start()
+
+        _nemesis(world, forker, ledger, seed, restart)
+        world.database.dispose()
+
+
+def _nemesis(world: World, forker: Forker, ledger: Ledger, seed: int, restart: Callable[[int], None]) -> None:
+    """Be cruel for a while, then let all be well."""
+    world.contacts(f"c{number}@example.com" for number in range(LEADS))
+    url = url_of(world)
     throws, until = dice(seed), time.monotonic() + SECONDS
     stopped: set[int] = set()
     children: list[int] = []
@@ -66,16 +92,23 @@ def test_after_the_nemesis_everything_was_sent_once_or_is_known_to_be_unknown(
         stopped &= set(alive)
         while len(children) < PROCESSES:
             skew = timedelta(minutes=next(throws) % 240 - 120) if next(throws) % 4 == 0 else timedelta(turns)
-            now = scene.now + min(skew, timedelta(days=2))
+            now = world.now + min(skew, timedelta(days=2))
             children.append(forker.ask("start", url=url, http=ledger.http, now=now.isoformat(), batch=5))
-        _act(scene.database, forker, children, stopped, next(throws))
+        _act(world.database, forker, children, stopped, next(throws), restart)
     for child in stopped:
         os.kill(child, signal.SIGCONT)
     forker.ask("kill all")
-    _drain(scene, ledger, seed)
+    _drain(world, ledger, seed)
 
 
-def _act(database: Database, forker: Forker, children: list[int], stopped: set[int], throw: int) -> None:
+def _act(
+    database: Database,
+    forker: Forker,
+    children: list[int],
+    stopped: set[int],
+    throw: int,
+    restart: Callable[[int], None],
+) -> None:
     """Do one cruel thing."""
     victim = children[throw % len(children)]
     match (throw >> 8) % 8:
@@ -93,7 +126,7 @@ def _act(database: Database, forker: Forker, children: list[int], stopped: set[i
             except (DBAPIError, DatabaseError):
                 return
         case 6 if database.dialect == "postgresql":
-            _cut_connections(database)
+            restart(throw >> 16)
         case _:
             forker.ask("wait a moment")
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from nurture import drafts, failpoints, pausing, scheduler
 from nurture.core.model import ContactId
@@ -18,6 +19,7 @@ from tests.faults import promises
 from tests.faults.conftest import Forker, url_of
 from tests.faults.copies import end_leases
 from tests.faults.ledger import Ledger
+from tests.programs import LEAD_TEXT, NURTURE
 from tests.world import LINKS, World
 
 KILLED = -9
@@ -62,6 +64,27 @@ def pause_nurture(world: World) -> None:
         pausing.pause_sequence(connection, "nurture", "stop", world.now)
 
 
+def merge(world: World) -> None:
+    changed(world, "ann", merged_into=contact(world, "cleo"))
+
+
+def erase(world: World) -> None:
+    changed(world, "ann", erased_at=world.now)
+
+
+def changed(world: World, who: str, **values: Any) -> None:
+    with world.database.write() as connection:
+        connection.execute(update(tables.Contact).where(tables.Contact.id == contact(world, who)).values(values))
+
+
+def edit_template(world: World) -> None:
+    world.apply({"templates/leads/hello.txt": LEAD_TEXT.format(subject="Edited", body="edited.")})
+
+
+def remove_step(world: World) -> None:
+    world.apply({"sequences/nurture.yaml": NURTURE.replace("  - {id: hello, email: leads/hello}\n", "")})
+
+
 MEDDLING = [
     ("ann unsubscribes", events("unsubscribed", "ann"), ["ann"]),
     ("ann complains", events("complained", "ann"), ["ann"]),
@@ -72,10 +95,22 @@ MEDDLING = [
     ("all sending is paused", switched(pausing.pause_all, "stop"), [*LEADS, "refused", "bob"]),
     ("the sender is paused", pause_newsletter, [*LEADS, "refused"]),
     ("the sequence is paused", pause_nurture, [*LEADS, "refused"]),
+    ("ann's address bounces", lambda world: world.record(contact(world, "ann"), "bounced", permanent=True), ["ann"]),
+    ("ann is merged into cleo", merge, ["ann"]),
+    ("the sequence is removed, and its runs finish", lambda world: world.apply({"sequences/nurture.yaml": ""}), []),
+]
+RARER = [
+    ("ann is erased", erase, ["ann"]),
+    ("the template is edited, and what was written goes", edit_template, []),
+    ("the step is removed, and its runs finish on their version", remove_step, []),
 ]
 
 
-@pytest.mark.parametrize(("meddle", "spared"), [case[1:] for case in MEDDLING], ids=[case[0] for case in MEDDLING])
+CASES = [pytest.param(*rest, id=name) for name, *rest in MEDDLING]
+CASES += [pytest.param(*rest, id=name, marks=pytest.mark.soak) for name, *rest in RARER]
+
+
+@pytest.mark.parametrize(("meddle", "spared"), CASES)
 def test_what_happens_between_claim_and_dispatch_is_obeyed(
     scene: World, forker: Forker, ledger: Ledger, meddle: Meddle, spared: list[str]
 ) -> None:
