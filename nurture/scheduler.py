@@ -164,7 +164,8 @@ class Scheduler:
         self._pages("tick", engine.PAGE, lambda now: engine.tick(self._database, self._postroom.owner, now))
 
     def review(self) -> None:
-        """Tell contacts that time has passed."""
+        """Tell contacts that time has passed, after filling segments that an apply has made."""
+        segmenting.fill(self._database, program_time(self._database))
         self._pages("review", engine.PAGE, lambda now: engine.review(self._database, self._postroom.owner, now))
 
     def watch_handoffs(self) -> None:

@@ -95,7 +95,7 @@ class Text:
 
     def contains(self, part: str) -> Answer:
         """Look for the part; every wildcard is a character like others."""
-        found = _position(_Fold(self.term), fold(part)) > 0
+        found = _Has(self.term, *_patterns(fold(part)))
         return found if part.strip() else sa.and_(found, self.known())
 
     def ordered(self, op: Op, value: Value) -> Answer:
@@ -218,7 +218,7 @@ class Texts:
 
     def contains(self, part: str) -> Answer:
         """Say whether one of its texts is this one, whatever the case."""
-        return self._has(lambda item: _Fold(item) == fold(part))
+        return self._has(lambda item: _Is(item, *_patterns(fold(part))))
 
     def ordered(self, op: Op, value: Value) -> Answer:
         """Say no: a list has no order."""
@@ -343,10 +343,6 @@ def _number(value: Any) -> Term:
     return sa.literal(value, sa.BigInteger if isinstance(value, int) else sa.Double)
 
 
-def _position(text: Term, part: str) -> Term:
-    return _Position(text, sa.literal(part, sa.Text))
-
-
 # --- what the databases write differently -----------------------------------------------------------------------------
 
 
@@ -384,22 +380,67 @@ def _letters() -> tuple[str, str]:
     return upper, fold(upper)
 
 
-class _Position(FunctionElement[int]):
-    """Where a text has another in it, from 1; 0 where it has not."""
+class _Has(FunctionElement[bool]):
+    """Whether a text has a folded part in it: the text, the part, and the part as a regular expression.
 
-    name = "position"
-    type = sa.Integer()
+    PostgreSQL folds nothing: its pattern names every letter that folds to one of the part's, which is faster.
+    """
+
+    name = "has"
+    type = sa.Boolean()
     inherit_cache = True
 
 
-@compiles(_Position, "sqlite")
-def _instr(element: _Position, compiler: Any, **options: Any) -> str:
-    return f"instr({compiler.process(element.clauses, **options)})"
+@compiles(_Has, "sqlite")
+def _has_on_sqlite(element: _Has, compiler: Any, **options: Any) -> str:
+    text, part = (compiler.process(each, **options) for each in list(element.clauses)[:2])
+    return f"(instr(nurture_fold({text}), {part}) > 0)"
 
 
-@compiles(_Position, "postgresql")
-def _strpos(element: _Position, compiler: Any, **options: Any) -> str:
-    return f"strpos({compiler.process(element.clauses, **options)})"
+@compiles(_Has, "postgresql")
+def _has_on_postgresql(element: _Has, compiler: Any, **options: Any) -> str:
+    text, _, pattern = element.clauses
+    return f'(({compiler.process(text, **options)}) COLLATE "C" ~ {compiler.process(pattern, **options)})'
+
+
+class _Is(FunctionElement[bool]):
+    """Whether a text is a folded one: as `_Has`, with nothing before it and nothing after it."""
+
+    name = "is"
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+@compiles(_Is, "sqlite")
+def _is_on_sqlite(element: _Is, compiler: Any, **options: Any) -> str:
+    text, part = (compiler.process(each, **options) for each in list(element.clauses)[:2])
+    return f"(nurture_fold({text}) = {part})"
+
+
+@compiles(_Is, "postgresql")
+def _is_on_postgresql(element: _Is, compiler: Any, **options: Any) -> str:
+    text, _, pattern = (compiler.process(each, **options) for each in element.clauses)
+    return f"""(({text}) COLLATE "C" ~ ('\\A(?:' || {pattern} || ')\\Z'))"""
+
+
+def _patterns(part: str) -> tuple[Term, Term]:
+    """Return a folded part as a value, and as a regular expression."""
+    return sa.literal(part, sa.Text), sa.literal("".join(map(_pattern, part)), sa.Text)
+
+
+def _pattern(letter: str) -> str:
+    """Return what matches every character that folds to this one."""
+    written = _written(letter)
+    if len(written) > 1:
+        return f"[{written}]"
+    return letter if letter.isalnum() or not letter.isascii() else f"\\{letter}"
+
+
+def _written(letter: str) -> str:
+    upper, lower = _letters()
+    others = [upper[place] for place, found in enumerate(lower) if found == letter]
+    both = {letter, letter.upper()} if letter.isascii() else {letter}
+    return "".join(sorted({*both, *others}))
 
 
 class _ByCode(FunctionElement[str]):
