@@ -46,7 +46,11 @@ _WAKES = {
     TimerKind.REVIEW: "review",
     TimerKind.DRAFT: "drafts",
     TimerKind.SLA: "handoffs",
+    TimerKind.MESSAGE: "send",
 }
+
+WORKS = (*_QUEUES, "send")
+"""Everything that a job may ask for."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

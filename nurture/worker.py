@@ -29,8 +29,6 @@ from nurture.errors import NurtureError
 from nurture.fleet import Desk, Job
 from nurture.sending import Postroom
 
-WORKS = ("tick", "review", "handoffs", "drafts", "send", "self-test", "forget")
-
 POLL_SECONDS = 2.0
 """How often the queues are looked at where no notification comes through."""
 
@@ -100,7 +98,7 @@ class Worker:
         named = {"application_name": "nurture worker"}
         connector = procrastinate.PsycopgConnector(conninfo=url, kwargs=named, min_size=1, max_size=4, timeout=10.0)
         app = procrastinate.App(connector=connector)
-        for work in WORKS:
+        for work in fleet.WORKS:
             app.task(name=work)(partial(self._called, work))
         return app
 

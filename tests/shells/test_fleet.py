@@ -139,6 +139,11 @@ def test_a_page_calls_for_everything_that_follows_until_nothing_is_due(world: Wo
     assert ticker.beat() == 0
 
 
+def test_every_kind_of_timer_wakes_a_page() -> None:
+    assert fleet._WAKES.keys() == set(TimerKind)
+    assert fleet._PAGES.keys() == set(fleet._WAKES.values()) <= set(fleet.WORKS)
+
+
 # --- losing -----------------------------------------------------------------------------------------------------------
 
 
