@@ -40,7 +40,7 @@ ifneq ($(SKIP_TESTS),1)
 	@$(MAKE) --no-print-directory test
 endif
 
-bench: $(READY) ## Measure how fast mail is sent, beside the raw ceiling; ARGS="--rounds 1 --pg no" makes it short
+bench: $(READY) ## Measure how fast mail is sent, beside the raw ceiling; ARGS=--quick makes it short
 	@$(BIN)/python -m bench $(ARGS)
 
 lock: $(READY) ## Write requirements.lock anew from pyproject.toml; ARGS=--upgrade takes the newest

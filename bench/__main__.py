@@ -11,11 +11,12 @@ import json
 import os
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from itertools import chain
 
-from bench import importing, loop, parts
+from bench import further, goals, importing, loop, parts
 from bench.sinks import Sink, sink
 
 WAYS = ("smtp", "single", "batch")
@@ -65,8 +66,43 @@ def main(arguments: Sequence[str] | None = None) -> Results:
         sample = parts.Sample(wanted.messages)
         for _ in range(wanted.rounds):
             _round(results, sinks, databases, sample, wanted)
+        reached = list(_further(results, sinks, databases, wanted))
     _table(results, databases, wanted.ways)
+    if reached:
+        print(f"\n{goals.table(reached)}")
     return results
+
+
+def _further(
+    results: Results, sinks: dict[str, Sink], databases: dict[str, Callable[[], str]], wanted: argparse.Namespace
+) -> Iterator[goals.Reached]:
+    """Yield every figure that has a goal, each told as soon as it is there."""
+    if not wanted.loop_messages or wanted.only_rounds:
+        return
+    size = further.QUICK if wanted.quick else further.Size()
+    measured = further.measure(size, databases, sinks["smtp"], wanted.pg, results.add)
+    for found in chain(_of_rounds(results, databases, wanted.ways), measured, _beside(results, databases, wanted.ways)):
+        print(found.line(), flush=True)
+        yield found
+
+
+def _of_rounds(results: Results, databases: Iterable[str], ways: Sequence[str]) -> Iterator[goals.Reached]:
+    for name in databases:
+        for way in ways:
+            label, rest = f"{name}: end to end {way}", f"{name}: the rest alone"
+            whole = results.ratio(label, [rest, "render", f"provider {way}"])
+            yield goals.Reached(goals.COMPOSITE, f"{name}, {way}", whole)
+            if way == "smtp":
+                yield goals.Reached(goals.OF_RAW_SMTP, name, results.ratio(label, ["raw smtp"]))
+
+
+def _beside(results: Results, databases: Iterable[str], ways: Sequence[str]) -> Iterator[goals.Reached]:
+    for name in databases:
+        for way, goal in (("smtp", goals.BESIDE_SMTP), ("batch", goals.BESIDE_BATCH)):
+            other = f"{name}: django-post_office"
+            if way in ways and other in results.rounds:
+                ratio = results.rate(f"{name}: end to end {way}") / results.rate(other)
+                yield goals.Reached(goal, name, ratio)
 
 
 def _round(
@@ -126,6 +162,8 @@ def _table(results: Results, databases: Iterable[str], ways: Sequence[str]) -> N
             whole = results.ratio(label, [rest, "render", f"provider {way}"])
             rows.append(_row(results, label, f"{_share(results, label, way)}; {whole:.0%} of the composite floor"))
     rows += [_row(results, name, what) for name, what in importing.KINDS.items() if name in results.rounds]
+    told = {row[0] for row in rows}
+    rows += [_row(results, name) for name in results.rounds if name not in told]
     width = max(len(row[0]) for row in rows)
     print(f"\n{'':<{width}}  {'mails/s':>10}  {'CPU µs':>8}  {'MB':>5}")
     for label, rate, cpu, peak, words in rows:
@@ -154,7 +192,12 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--pg", default=os.environ.get("NURTURE_TEST_PG_URL", ""), metavar="URL", help="a PostgreSQL, or `no`"
     )
-    return parser.parse_args(arguments)
+    parser.add_argument("--quick", action="store_true", help="everything once and small: minutes, not half an hour")
+    parser.add_argument("--only-rounds", action="store_true", help="nothing that is measured once beside the rounds")
+    wanted = parser.parse_args(arguments)
+    if wanted.quick:
+        wanted.rounds, wanted.messages, wanted.loop_messages, wanted.import_rows = 1, 3_000, 2_000, 10_000
+    return wanted
 
 
 if __name__ == "__main__":
