@@ -19,7 +19,7 @@ from procrastinate import sql
 from procrastinate.exceptions import AlreadyEnqueued
 from sqlalchemy import Connection
 
-from nurture import drafts, engine, handoff, selftest, sending
+from nurture import drafts, engine, handoff, segmenting, selftest, sending
 from nurture.core.words import TimerKind
 from nurture.db import decisions, lanes
 from nurture.db.session import Database, is_sqlite, place
@@ -38,6 +38,7 @@ _QUEUES = {
     "handoffs": "tick",
     "drafts": "tick",
     "self-test": "inbound",
+    "segments": "reports",
     "forget": "reports",
 }
 
@@ -183,6 +184,8 @@ def _page(desk: Desk, database: Database, job: Job, now: datetime) -> int | Sent
             return sending.send_due(database, postroom, now, stopping=desk.stopping, lane=job.lane)
         case "self-test":
             return _ask_pages(database, postroom, now)
+        case "segments":
+            return segmenting.fill(database, now)
         case "forget":
             with database.write() as connection:
                 return decisions.forget(connection, now - decisions.KEPT)

@@ -49,6 +49,7 @@ class Ticker:
         self._every(BEAT_SECONDS, "beat", self.beat)
         if ask_public_url:
             self._every(MINUTE_SECONDS, "self-test", lambda: self.call([Job("self-test")]))
+        self._every(MINUTE_SECONDS, "segments", lambda: self.call([Job("segments")]))
         self._every(DAY_SECONDS, "forget", lambda: self.call([Job("forget")]))
 
     def start(self) -> None:
