@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nurture.core.comparing import Holds, comparison
-from nurture.core.conditions import All, Compare, Condition, Did, Idle, Not, leaves
-from nurture.core.conditions import Any as AnyOf
-from nurture.core.effects import Enroll
+from nurture.core.conditions import Compare, Condition, Did, Idle, leaves
+from nurture.core.effects import Enroll, EnterSegment
 from nurture.core.facts import is_scored, known
 from nurture.core.model import Event, Situation, Standing, Value
 from nurture.core.program import Program
@@ -23,7 +22,7 @@ from nurture.core.spans import Span
 _ZONED = ("time_zone", "country", "account.time_zone", "account.country")
 """What decides in which zone business days are counted."""
 
-_TRIGGERS = frozenset({"stage_entered", "event", "manual"})
+_TRIGGERS = frozenset({"stage_entered", "segment_entered", "event", "manual"})
 """Triggers that look at a contact through conditions only."""
 
 _SAME = frozenset(
@@ -40,11 +39,12 @@ Told = tuple[Situation, tuple[Event, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What follows from becoming known: runs that begin, the standing, and when time alone may change something."""
+    """What follows from becoming known: runs, the standing, when time alone may change something, and segments."""
 
     enrolling: tuple[Enroll, ...]
     standing: Standing
     review_at: datetime | None
+    segments: tuple[str, ...] = ()
 
 
 class Arrivals:
@@ -64,6 +64,8 @@ class Arrivals:
         self.meanings = tuple(_Meanings(found.get(field, ()), exactly=field in zoned) for field in self.asked)
         """For each of them, what a value means: the same number where it makes no difference."""
         self._plain = all(t.kind in _TRIGGERS for sequence in program.sequences.values() for t in sequence.triggers)
+        # Segments that ask for runs are asked again once a run has begun.
+        self._again = program.segments.ask_of_runs or "sequence_entered" in program.segments.kinds
         self._known: dict[object, Arrival | None] = {}
 
     def of(self, alike: object, tell: Callable[[], Told]) -> Arrival | None:
@@ -83,9 +85,12 @@ class Arrivals:
     def _ask(self, situation: Situation, fresh: tuple[Event, ...]) -> Arrival | None:
         reaction = react(situation, fresh, self._program, {}, self._now)
         enrolling = tuple(effect for effect in reaction.effects if isinstance(effect, Enroll))
-        if len(enrolling) < len(reaction.effects) or reaction.standing is None:
+        entering = tuple(effect.segment for effect in reaction.effects if isinstance(effect, EnterSegment))
+        if len(enrolling) + len(entering) < len(reaction.effects) or reaction.standing is None:
             return None
-        return Arrival(enrolling, reaction.standing, reaction.review_at)
+        if enrolling and self._again:
+            return None
+        return Arrival(enrolling, reaction.standing, reaction.review_at, entering)
 
 
 class _Meanings(dict[Value, int]):
@@ -116,11 +121,12 @@ def _conditions(program: Program) -> Iterator[Condition]:
     yield from (rule.when for rule in (*rules.fit.rules, *rules.fit.disqualifiers))
     yield from (move.when for move in rules.moves if move.when is not None)
     yield from (when for _, when in rules.levels)
+    yield from program.segments.rules.values()
     for sequence in program.sequences.values():
         if sequence.audience.when is not None:
             yield sequence.audience.when
         for trigger in sequence.triggers:
-            if isinstance(where := trigger.params.get("where"), All | AnyOf | Compare | Did | Idle | Not):
+            if isinstance(where := trigger.params.get("where"), Condition):
                 yield where
 
 

@@ -23,6 +23,7 @@ from nurture.db.effects import standing_values
 
 _RUN = tables.Enrollment.__table__
 _STANDING = tables.Standing.__table__
+_MEMBER = tables.SegmentMember.__table__
 _TIMER = tables.Timer.__table__
 
 Arrived = Sequence[tuple[ContactId, Arrival]]
@@ -44,6 +45,7 @@ def write(connection: Connection, program: Program, arrived: Arrived, told: Sequ
     for enroll, who in entering.items():
         _enroll(connection, program, enroll, who, now)
     _stand(connection, program, arrived)
+    _belong(connection, arrived, now)
     reviews = [(TimerKind.REVIEW, key, at) for key, arrival in arrived if (at := arrival.review_at) is not None]
     timers.set_timers(connection, reviews)
     return sum(map(len, entering.values()))
@@ -72,6 +74,18 @@ def _enroll(connection: Connection, program: Program, enroll: Enroll, who: Seque
     data = {"sequence": enroll.sequence, "run": enroll.run, "reason": enroll.reason}
     entered = Event("sequence_entered", now, "engine", "sequence_entered:", data=data)
     events.add_alike(connection, entered, who, keys, now)
+
+
+def _belong(connection: Connection, arrived: Arrived, now: datetime) -> None:
+    """Put newcomers into segments, and tell so."""
+    entering: dict[str, list[ContactId]] = {}
+    for contact_id, arrival in arrived:
+        for name in arrival.segments:
+            entering.setdefault(name, []).append(contact_id)
+    for name, who in entering.items():
+        insert_alike(connection, _MEMBER, {"contact_id": Each(who), "segment": name, "since": now})
+        entered = Event("segment_entered", now, "engine", "segment_entered:", data={"segment": name})
+        events.add_alike(connection, entered, who, reserve_ids(connection, events.TABLE, len(who)), now)
 
 
 def _stand(connection: Connection, program: Program, arrived: Arrived) -> None:

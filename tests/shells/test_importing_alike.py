@@ -37,6 +37,13 @@ CHANGES = {
     "sequences/lifecycle.yaml": RULES,
     "fields.yaml": "kind: fields\nfields:\n  plan: {type: choice, label: Plan, choices: [free, pro]}\n"
     "  seats: {type: number, label: Seats}\n",
+    "segments.yaml": """\
+kind: segments
+segments:
+  seated: {when: "fields.seats >= 12 and locale == 'xx' or source == 'fair'"}
+  greats: {when: "contains(title, 'GRÖSSE') or contains(title, 'größe')", exclude: suppressed}
+  rich: {when: "account.employees > 1000 and not idle('1 business day')"}
+""",
 }
 MAPPING = """\
 kind: mapping
@@ -109,6 +116,7 @@ def test_asking_once_for_all_who_are_alike_leaves_the_same_rows(worlds: list[Wor
     assert told[0] == told[1]
     assert told[0]["created"] == 63
     assert {run.sequence for run in worlds[0].rows(tables.Enrollment)} == {"nurture", "introduction"}
+    assert {row.segment for row in worlds[0].rows(tables.SegmentMember)} == {"seated", "greats", "rich"}
     assert everything(worlds[0]) == everything(worlds[1])
 
 
@@ -132,5 +140,7 @@ def everything(world: World) -> dict[str, list[Any]]:
                 row["external_id"] = runs[int(row["external_id"].rpartition(":")[2])]
             if name == "events" and row["kind"] in ("stage_entered", "stage_left"):
                 row["external_id"] = changes[int(row["external_id"].rpartition(":")[2])]
+            if name == "events" and row["kind"] == "segment_entered":
+                row["external_id"] = "numbered"
         found[name] = sorted((list(row.items()) for row in rows), key=repr)
     return found
