@@ -264,6 +264,7 @@ _WORDS = {
 
 _NEGATED = {
     **{op: words.replace("is ", "is not ") for op, words in _WORDS.items()},
+    Op.EQ: "is not",
     Op.NE: "is",
     Op.IN: "is none of",
     Op.NOT_IN: "is one of",

@@ -191,6 +191,7 @@ def test_a_condition_names_what_it_reads() -> None:
     [
         (is_("stage", "lead"), "stage is 'lead'"),
         (at_least("engagement", 20), "engagement is at least 20"),
+        (Not(is_("stage", "lead")), "stage is not 'lead'"),
         (Not(at_least("engagement", 20.5)), "engagement is not at least 20.5"),
         (Compare("fit", Op.IN, ("A", "B")), "fit is one of 'A', 'B'"),
         (Not(Compare("fit", Op.IN, ("A",))), "fit is none of 'A'"),
