@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from nurture import live
 from nurture.core.words import Voice
-from nurture.db import health, instance, listings, migrate, programs, senders, timers
+from nurture.db import handoffs, health, instance, listings, migrate, programs, reps, senders, timers
 from nurture.db.session import Database, place
 from nurture.deciding import unsubscribe_problem
 from nurture.errors import NotFound, NurtureError
@@ -89,6 +89,7 @@ def _all(settings: Settings, connection: Connection, clock: Callable[[], datetim
     yield _switch(home)
     yield from _senders(connection)
     yield from _sequences(connection)
+    yield from _handoffs(connection, now)
     if not home.rehearsal:
         yield _unsubscribe(settings, connection, home, now)
 
@@ -218,6 +219,29 @@ def _sequences(connection: Connection) -> Iterator[Finding]:
     for name, reason in sorted(listings.paused_sequences(connection).items()):
         todo = f"`nurture resume --sequence {name}`"
         yield Finding(f"sequence {name}", State.CHOSEN, f"paused: {reason}", todo)
+
+
+def _handoffs(connection: Connection, now: datetime) -> Iterator[Finding]:
+    """Say whether somebody takes what marketing hands over, and can write to them."""
+    team = reps.rows(connection)
+    count, since = handoffs.queued(connection)
+    if count and not any(row.active for row in team):
+        what = f"{count:,} contacts wait for sales, and there is no rep"
+        yield Finding("handoffs", State.WRONG, what, "`nurture reps import`, or `nurture reps add`")
+    elif since is not None:
+        what = f"{count:,} wait in the queue since {_length(now - since)}: no rep is free"
+        yield Finding("handoffs", State.WRONG, what, "`nurture handoffs list` names them, `show` says why")
+    else:
+        yield Finding("handoffs", State.OK, "none waits for a rep")
+    for row in team:
+        if row.active and not row.has_mailbox:
+            todo = f'`nurture reps add --email {row.email} --name "{row.name}"`'
+            yield Finding(f"rep {row.email}", State.WRONG, "has no mailbox that personal mail can go out from", todo)
+    if (program := live.current_if_any(connection)) is not None:
+        unknown = program.lifecycle.handoff.named - {row.email for row in team if row.active}
+        for address in sorted(unknown):
+            what = f"{program.lifecycle.file} hands over to {address}, and there is no such active rep"
+            yield Finding(f"rep {address}", State.WRONG, what, "`nurture reps import`, or mend the file")
 
 
 def _unsubscribe(settings: Settings, connection: Connection, home: instance.Instance, now: datetime) -> Finding:

@@ -120,24 +120,6 @@ def find_rep(connection: Connection, email: str | None) -> Rep:
     return found
 
 
-def list_reps(connection: Connection) -> list[dict[str, object]]:
-    """Return every rep as a plain row, with how many contacts they own."""
-    owned = people.contacts_owned(connection)
-    return [
-        {
-            "name": rep.name,
-            "email": rep.email,
-            "title": rep.title,
-            "time_zone": rep.time_zone,
-            "calendar_link": rep.calendar_link,
-            "daily_capacity": rep.daily_capacity,
-            "active": rep.active,
-            "contacts": owned.get(rep.id, 0),
-        }
-        for rep in people.reps(connection)
-    ]
-
-
 def _event(wish: Wish, contact_id: ContactId, now: datetime) -> Event:
     kind = _KINDS.get(wish.reason, "unsubscribed") if wish.scope is Scope.ALL else "unsubscribed"
     data: dict[str, object] = {"scope": wish.scope.value, "reason": wish.reason}

@@ -18,6 +18,8 @@ from nurture.cli import (
     demo,
     doctor,
     events,
+    handoff_report,
+    handoffs,
     init,
     lifecycle,
     messages,
@@ -68,6 +70,7 @@ app = typer.Typer(
 )
 
 contacts.app.command("show")(timeline.show)
+reports.app.command("handoffs")(handoff_report.handoffs)
 scores.app.command("train")(training.train)
 
 app.command("init")(init.init)
@@ -85,6 +88,7 @@ app.add_typer(approvals.app, name="approvals")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(qualify.app, name="qualify")
 app.add_typer(lifecycle.app, name="lifecycle")
+app.add_typer(handoffs.app, name="handoffs")
 app.add_typer(messages.app, name="messages")
 app.command("why")(why.why)
 app.add_typer(scores.app, name="score")

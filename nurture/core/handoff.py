@@ -108,6 +108,12 @@ class Handoff:
     return_at_most: timedelta = timedelta(days=365)
     line: int = 0
 
+    @property
+    def named(self) -> frozenset[str]:
+        """Return the addresses of all reps whom the section names."""
+        alone = (self.fallback, self.sla.escalate_to if self.sla else None)
+        return frozenset(name for members in self.pools.values() for name in members) | {a for a in alone if a}
+
     def members(self, pool: str | None) -> frozenset[str] | None:
         """Return the addresses of a pool, None for every rep."""
         return None if pool is None or pool == EVERYONE else frozenset(self.pools.get(pool, ()))

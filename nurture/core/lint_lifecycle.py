@@ -8,6 +8,7 @@ from nurture.core.conditions import Compare, Condition, Op, leaves, mentions
 from nurture.core.facts import is_scored
 from nurture.core.findings import Texts
 from nurture.core.lifecycle import Lifecycle, Stage
+from nurture.core.lint_handoff import handoff_problems
 from nurture.core.program import Program
 from nurture.core.sequence import Sequence
 from nurture.core.words import Role
@@ -27,6 +28,7 @@ def lifecycle_problems(program: Program, texts: Texts) -> Iterator[Problem]:
             what = f"this move leads from {move.from_stage!r} to itself"
             yield texts.problem(lifecycle.file, move.line, what, "name another stage")
     yield from _circular(lifecycle, texts)
+    yield from handoff_problems(lifecycle, texts)
     for condition, file, line in _conditions(program):
         for field, what in _unreachable(condition, lifecycle):
             yield texts.problem(file, line, what, _LOWER, word=field)
