@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
-from nurture import drafts, intake, tasks
+from nurture import drafts, handoff, intake, tasks
 from nurture.core.model import ContactId, Event, Rep
 from nurture.core.program import Program
-from nurture.db import listings
+from nurture.core.words import HandoffState
+from nurture.db import handoffs, listings
 from nurture.db import tasks as task_rows
 from nurture.demo.people import chance
 
@@ -33,7 +34,9 @@ def next_morning(rep: Rep, after: datetime) -> datetime:
 
 
 def morning(connection: Connection, program: Program, rep: Rep, now: datetime) -> None:
-    """Let a rep answer what came in, make their calls, and go through their drafts, in this order."""
+    """Let a rep take what is handed over, answer what came in, make calls, and go through drafts, in this order."""
+    for row in handoffs.listed(connection, rep_id=rep.id, state=HandoffState.OPEN):
+        handoff.accept(connection, program, row.id, rep, now)
     for task in task_rows.open_of(connection, rep.id):
         _do(connection, program, rep, task, now)
     for draft in listings.drafts(connection, rep.id):
