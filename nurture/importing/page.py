@@ -31,6 +31,8 @@ _ADDRESS = tables.Address.__table__
 _CHANGE = tables.StageChange.__table__
 _ADDRESSED = ("contact_id", "email", "email_key", "address_hash", "is_primary")
 _COLUMNS = ("first_name", "last_name", "title", "buying_role", "time_zone", "locale", "country", "source")
+_KEPT = (*_COLUMNS, "owner_id", "account_id", "fields")
+"""What of a contact in the database rows may change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class _Cast:
         known = people.address_keys(connection, live)
         self._people = {
             key: Person(ContactId(key), old, known=known.get(key, ()))
-            for key, old in people.contact_rows(connection, live).items()
+            for key, old in people.contact_columns(connection, live, _KEPT).items()
         }
         self._gone = Person()
         self._by_id = {name: self._people.get(key, self._gone) for name, key in by_id.items()}
@@ -187,18 +189,27 @@ def _insert(connection: Connection, new: Sequence[Person], setting: Setting) -> 
 def _update(connection: Connection, old: Sequence[Person], setting: Setting) -> None:
     rows = []
     for person in old:
-        before = {name: getattr(person.old, name) for name in (*_COLUMNS, "owner_id", "account_id")}
-        after = {**before, **person.values}
-        # How a contact came is told once; who owns them and where they work may change.
-        after["source"] = before["source"] or after["source"]
-        after["owner_id"] = person.owner.id if person.owner else before["owner_id"]
-        after["account_id"] = person.company.id if person.company else before["account_id"]
-        own = {**person.old.fields, **person.fields}
-        person.changed = [name for name in after if after[name] != before[name]]
-        person.changed += [f"fields.{name}" for name in own if own[name] != person.old.fields.get(name)]
+        after = _after(person)
+        person.changed = [name for name in _KEPT if name in after and after[name] != person.old[name]]
+        before, own = person.old["fields"], {**person.old["fields"], **person.fields}
+        if own != before:
+            person.changed = [*person.changed, *(f"fields.{name}" for name in own if own[name] != before.get(name))]
         if person.changed:
-            rows.append({"id": person.id, **after, "fields": own, "updated_at": setting.now})
-    update_rows(connection, tables.Contact, "id", rows)
+            rows.append({"id": person.id, **person.old, **after, "fields": own, "updated_at": setting.now})
+    update_rows(connection, _CONTACT, "id", rows)
+
+
+def _after(person: Person) -> dict[str, Any]:
+    """Return the columns about which the rows say something."""
+    after: dict[str, Any] = dict(person.values)
+    # How a contact came is told once; who owns them and where they work may change.
+    if person.old["source"]:
+        after.pop("source", None)
+    if person.owner:
+        after["owner_id"] = person.owner.id
+    if person.company:
+        after["account_id"] = person.company.id
+    return after
 
 
 def _add_addresses(connection: Connection, cast: Sequence[Person], setting: Setting) -> None:
