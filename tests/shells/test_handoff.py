@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nurture import handoff, intake
+from nurture.core.handoff import FOREVER
 from nurture.core.model import ContactId, Event, Rep
 from nurture.db import handoffs, reps, tables, timers
 from nurture.errors import NotFound, Refused, UsageError
@@ -155,14 +156,18 @@ def test_who_asks_for_a_demo_does_not_wait_for_the_end_of_the_cool_off(handed: W
 def test_who_does_not_fit_never_comes_back_and_goes_where_the_file_says(handed: World) -> None:
     rita, _, _ = team(handed)
     (ann,) = qualify(handed, "ann@acme.example")
-    without = HANDED["sequences/lifecycle.yaml"].replace("[lead, prospect, customer]", "lead")
-    handed.apply({"sequences/lifecycle.yaml": without})
-    with pytest.raises(Refused, match="has no move from 'prospect' to 'lost'"):
-        reject(handed, rita, "bad_fit")
-    assert handed.row(tables.Handoff).state == "open"
-    handed.apply(HANDED)
     assert reject(handed, rita, "bad_fit") == ("lost", None)
-    assert handed.row(tables.Contact, id=ann).stage == "lost"
+    contact = handed.row(tables.Contact, id=ann)
+    assert (contact.stage, contact.barred_until) == ("lost", FOREVER)
+
+
+def test_a_way_back_that_the_lifecycle_does_not_have_is_refused(handed: World) -> None:
+    rita, _, _ = team(handed)
+    (ann,) = qualify(handed, "ann@acme.example")
+    handed.record(ann, "purchased")
+    with pytest.raises(Refused, match="has no move from 'customer' to 'lead'"):
+        reject(handed, rita, "not_now")
+    assert handed.row(tables.Handoff).state == "open"
 
 
 def test_the_wrong_person_leaves_a_task_to_whoever_rejected(handed: World) -> None:
