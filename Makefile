@@ -24,7 +24,7 @@ demo: $(READY) ## Run the main job on SQLite and a local outbox; ARGS="..." goes
 test: $(READY) ## Run every test on every core; ARGS="tests/core -k scoring" narrows them
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto --dist loadscope $(ARGS)
 
-soak: $(READY) ## Run the long tests: every fault at every statement, and a nemesis; half an hour
+soak: $(READY) ## Run the long tests: every fault at every statement, and a nemesis; up to an hour on two cores
 	@$(BIN)/python -m pytest -n auto --dist loadscope -m soak $(ARGS)
 
 check: $(READY) ## Hold the code to its rules, then run the tests (not with SKIP_TESTS=1)

@@ -49,6 +49,8 @@ def hold(
     now: datetime,
 ) -> Sequence[Row[Any]]:
     """Let wait what was tried too often, its attempts kept; return the other rows. One try follows each such wait."""
+    if claimed[0].attempts <= TRIES:  # a page that was tried so often is one message
+        return rows
     attempts = {timer.subject_id: timer.attempts for timer in claimed}
     aside = [row for row in rows if _waits(attempts[row.id]) and row.state in _UNSENT]
     if not aside:

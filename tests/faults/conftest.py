@@ -30,10 +30,14 @@ from tests.world import LINKS, RING, World
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let PostgreSQL hear every answer of a provider in `make soak` only: answers and databases do not meet."""
+    """Let PostgreSQL hear every answer of a provider, and see every clock, in `make soak` only: they do not meet."""
     for item in items:
-        if item.path.name == "test_answers.py" and "postgresql" in item.name and "refused" not in item.name:
+        spared = _SPARED.get(item.path.name)
+        if spared and "postgresql" in item.name and not any(name in item.name for name in spared):
             item.add_marker(pytest.mark.soak)
+
+
+_SPARED = {"test_answers.py": ("refused",), "test_clocks.py": ("postgresql-gap]", "1 day")}
 
 
 @dataclass
