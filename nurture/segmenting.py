@@ -14,7 +14,7 @@ from nurture.db import members, situations
 from nurture.db.session import Database
 from nurture.errors import NotFound
 
-PAGE = 5_000
+PAGE = 2_000
 """Contacts that are looked at in one transaction."""
 
 _SPREAD = timedelta(hours=1)

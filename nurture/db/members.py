@@ -126,13 +126,17 @@ def fill(
     """
     after, last = page
     rule = every.rules[name]
-    matching = segments.select(connection, rule, lifecycle, now).where(CONTACT.c.id > after, CONTACT.c.id <= last)
+    matching = segments.select(connection, rule, lifecycle, now, few=True).where(
+        CONTACT.c.id > after, CONTACT.c.id <= last
+    )
     here = (MEMBER.c.segment == name, MEMBER.c.contact_id > after, MEMBER.c.contact_id <= last)
     connection.execute(MEMBER.delete().where(*here, MEMBER.c.contact_id.not_in(matching)))
     rows = matching.add_columns(sa.literal(name, sa.String), sa.literal(now, MEMBER.c.since.type))
     connection.execute(_insert(connection, MEMBER, ("contact_id", "segment", "since"), rows).on_conflict_do_nothing())
     if (moving := moved_by_time(name, every, lifecycle)) is not None:
-        moved = segments.select(connection, moving, lifecycle, now).where(CONTACT.c.id > after, CONTACT.c.id <= last)
+        moved = segments.select(connection, moving, lifecycle, now, few=True).where(
+            CONTACT.c.id > after, CONTACT.c.id <= last
+        )
         _review(connection, moved, review_by)
 
 

@@ -15,6 +15,8 @@ from typing import assert_never
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from nurture.core.calendars import is_zone
 from nurture.core.comparing import Op, comparison
@@ -45,14 +47,17 @@ EVENT = tables.Event.__table__
 MEMBER = tables.SegmentMember.__table__
 
 
-def select(connection: Connection, condition: Condition, lifecycle: Lifecycle, now: datetime) -> sa.Select[Anything]:
+def select(
+    connection: Connection, condition: Condition, lifecycle: Lifecycle, now: datetime, *, few: bool = False
+) -> sa.Select[Anything]:
     """Return the query for the keys of the contacts for whom the condition holds at `now`; add columns to taste.
 
-    Contacts that were merged or erased are nobody. `lifecycle.memory` says how far back events are looked for.
+    Contacts that were merged or erased are nobody. `lifecycle.memory` says how far back events are looked for. `few`
+    says that the caller asks for a page only: SQLite, which cannot tell, then looks at each contact's own events.
     """
     spans = business_spans(condition)
     zones = _zones(connection) if spans else _Zones()
-    asking = _Asking(Terms(lifecycle, now - lifecycle.memory, connection.dialect.name), now, zones)
+    asking = _Asking(Terms(lifecycle, now - lifecycle.memory, connection.dialect.name), now, zones, few)
     people = beside(mentions(condition), zones=bool(spans))
     here = (CONTACT.c.merged_into.is_(None), CONTACT.c.erased_at.is_(None))
     return sa.select(CONTACT.c.id).select_from(people).where(*here, asking.say(condition, strict=False))
@@ -129,6 +134,7 @@ class _Asking:
     terms: Terms
     now: datetime
     zones: _Zones
+    few: bool = False
 
     def say(self, condition: Condition, *, strict: bool) -> Answer:
         """Return the condition; `strict` where NULL must be false, because somebody negates the answer."""
@@ -171,26 +177,31 @@ class _Asking:
     def _happened(self, did: Did, asked: tuple[Answer, ...], *, correlated: bool = False) -> Answer:
         # The kind is written out, so that the index of what people do is seen to hold it.
         kind = sa.literal(did.event, sa.String, literal_execute=True)
-        rows: list[Anything] = [EVENT.c.kind == kind, *self._counting(), *asked]
-        if did.event not in tables.UNASKED_KINDS:
+        often_asked = did.event not in tables.UNASKED_KINDS
+        one_by_one = correlated or self.few or not often_asked
+        column = _Unindexed(EVENT.c.kind) if one_by_one else EVENT.c.kind
+        rows: list[Anything] = [column == kind, *self._counting(), *asked]
+        if often_asked:
             rows.append(sa.text(tables.ASKED))
         mine = EVENT.c.contact_id == CONTACT.c.id
         if did.at_least <= 0:
             return sa.true()
-        if did.at_least == 1:
+        sqlite = self.terms.dialect == "sqlite"
+        if did.at_least == 1 and (one_by_one or not sqlite):
             return sa.select(EVENT.c.id).where(mine, *rows).correlate(CONTACT, ACCOUNT).exists()
-        if correlated:
+        if correlated or (one_by_one and sqlite):
             counted = sa.select(sa.func.count()).select_from(EVENT).where(mine, *rows).correlate(CONTACT, ACCOUNT)
             return counted.scalar_subquery() >= did.at_least
         often = sa.select(EVENT.c.contact_id).where(EVENT.c.contact_id.is_not(None), *rows)
         often = often.group_by(EVENT.c.contact_id).having(sa.func.count() >= did.at_least)
-        if self.terms.dialect == "sqlite":
+        if sqlite:
             return CONTACT.c.id.in_(often)
         listed = often.subquery("often")  # NOT IN would not become a join
         return sa.select(listed.c.contact_id).where(listed.c.contact_id == CONTACT.c.id).correlate(CONTACT).exists()
 
     def _idle(self, length: Span) -> Answer:
-        signals = [EVENT.c.contact_id == CONTACT.c.id, EVENT.c.kind.in_(sorted(signal_kinds(self.terms.lifecycle)))]
+        kinds = _Unindexed(EVENT.c.kind).in_(sorted(signal_kinds(self.terms.lifecycle)))
+        signals: list[Answer] = [EVENT.c.contact_id == CONTACT.c.id, kinds]
         signals += self._counting()
         if length.elapsed is not None:
             begins = cut(length, self.now)
@@ -225,6 +236,24 @@ def _earliest(windows: _Windows) -> tuple[datetime, ...]:
     """Return the first moment that lies in any of them, nothing where they have no beginning."""
     begins = [since for found, _ in windows for since, _ in found]
     return () if None in begins else (min(at for at in begins if at is not None),)
+
+
+class _Unindexed(FunctionElement[str]):
+    """A column whose index SQLite is not to take: it would read everybody's events for each contact."""
+
+    name = "unindexed"
+    type = sa.String()
+    inherit_cache = True
+
+
+@compiles(_Unindexed, "sqlite")
+def _with_plus(element: _Unindexed, compiler: Anything, **options: Anything) -> str:
+    return f"+{compiler.process(element.clauses, **options)}"
+
+
+@compiles(_Unindexed, "postgresql")
+def _as_it_is(element: _Unindexed, compiler: Anything, **options: Anything) -> str:
+    return str(compiler.process(element.clauses, **options))
 
 
 def _compared(left: Side, compare: Compare) -> Answer:

@@ -211,9 +211,9 @@ conditions: st.SearchStrategy[Condition] = st.recursive(
 )
 
 
-def in_sql(connection: Connection, condition: Condition, lifecycle: Lifecycle = LIFECYCLE) -> set[int]:
+def in_sql(connection: Connection, condition: Condition, *, few: bool = False) -> set[int]:
     """Return for whom the condition holds, as the database says."""
-    return set(connection.scalars(segments.select(connection, condition, lifecycle, NOW)))
+    return set(connection.scalars(segments.select(connection, condition, LIFECYCLE, NOW, few=few)))
 
 
 def loaded(connection: Connection, ids: list[ContactId]) -> Mapping[ContactId, Situation]:

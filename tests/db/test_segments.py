@@ -39,6 +39,7 @@ class Town:
     def agrees(self, condition: Condition) -> set[int]:
         with self.database.read() as connection:
             found = crowd.in_sql(connection, condition)
+            assert crowd.in_sql(connection, condition, few=True) == found, condition
         assert found == crowd.in_python(self.crowd, condition), condition
         return found
 
