@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 
 from nurture.core.words import Role, Voice
+from nurture.db import tables
+from nurture.db.session import Database
 from nurture.program.definitions import packs, shipped_lifecycles
 from nurture.program.folder import read_folder
 from nurture.program.load import build
+from tests import databases
+from tests.programs import small
+from tests.world import World
 
 ROOT = Path(__file__).parent.parent
 NAMES = ["bant", "champ", "icp-intent", "interest-first", "scored", "two-way"]
@@ -37,3 +42,42 @@ def test_a_pack_is_complete_and_all_shipped_sequences_run_under_it(pack: str) ->
     assert roles == set(Role)
     voices = {(stage.role, stage.voice) for stage in program.lifecycle.stages}
     assert {(Role.NURTURE, Voice.MARKETING), (Role.ENGAGE, Voice.PERSONAL)} <= voices
+
+
+# What makes somebody a prospect under each definition; the lives of the people in between are the engine's.
+CONVINCING: dict[str, list[tuple[str, dict[str, str]]]] = {
+    "scored": [("demo_requested", {})],
+    "two-way": [("demo_requested", {}), ("called", {})],
+    "icp-intent": [("content_downloaded", {}), ("intent_signaled", {}), ("demo_requested", {})],
+    "bant": [("form_submitted", {"budget": "planned", "need": "reports", "timeline": "now"})],
+    "champ": [("form_submitted", {"challenges": "the close", "budget": "planned", "priority": "at the top"})],
+    "interest-first": [("form_submitted", {})],
+}
+IDEAL = {"name": "Harbor", "industry": "Logistics", "employees": 400, "country": "DE", "revenue": 60_000_000}
+
+
+@pytest.mark.parametrize("pack", NAMES)
+def test_a_life_under_a_pack_goes_there_and_back_with_the_shipped_sequences(pack: str, tmp_path: Path) -> None:
+    database = Database(databases.sqlite_url(tmp_path))  # the shells themselves are tested on both
+    world = World(database, tmp_path)
+    world.apply({**dict.fromkeys(small(), ""), **program_of(pack)})
+    rep = world.rep()
+    ann = world.contact("ann@harbor.example", owner=rep, account=IDEAL, title="CFO", country="DE")
+    roles = {stage.name: stage.role for stage in world.program.lifecycle.stages}
+    world.advance(days=1)
+    assert [mail["To"].addresses[0].addr_spec for mail in world.mails()] == ["ann@harbor.example"]
+    for kind, data in CONVINCING[pack]:
+        world.record(ann, kind, **data)
+    assert roles[world.row(tables.Contact, id=ann).stage] is Role.ENGAGE
+    assert world.row(tables.Handoff, contact_id=ann).state == "open"
+    world.advance(days=2)
+    draft = world.row(tables.Message, voice=Voice.PERSONAL, state="awaiting_approval")
+    assert draft.template.startswith("prospects/")
+    world.advance(days=210)
+    assert roles[world.row(tables.Contact, id=ann).stage] is Role.NURTURE
+    moved = [(roles.get(change.from_stage), roles[change.to_stage]) for change in world.rows(tables.StageChange)]
+    back = world.rows(tables.StageChange)[moved.index((Role.ENGAGE, Role.NURTURE))]
+    assert back.actor == "engine"
+    assert back.rule.startswith(f"sequences/lifecycles/{pack}.yaml:")
+    assert not [run for run in world.rows(tables.Enrollment) if run.state == "failed"]
+    database.dispose()

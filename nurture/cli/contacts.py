@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nurture import enrolling, live
+from nurture import enrolling, live, moving
+from nurture.cli.approvals import RepOption
 from nurture.cli.context import now_of, opened
 from nurture.cli.output import JsonOption, note, print_json, print_table, progress, say
 from nurture.core.mapping import Column, Expression, Target, parse_expression
 from nurture.errors import UsageError
 from nurture.importing.contacts import ContactsFile, import_contacts, open_contacts
 from nurture.importing.report import ImportReport
-from nurture.people import find_contact
+from nurture.people import find_contact, find_rep
 from nurture.program.mapping import load_mapping
 
 app = typer.Typer(help="Contacts: import them, look at them.", no_args_is_help=True)
@@ -79,6 +81,36 @@ def enroll(
         print_json({"email": email, "sequence": sequence, "run": run})
     else:
         say(f"{email} is in {sequence}, run {run}.")
+
+
+@app.command()
+def move(
+    ctx: typer.Context,
+    email: Annotated[str, typer.Argument(help="An address of the contact.")],
+    stage: Annotated[str, typer.Argument(help="The stage to move them to.")],
+    reason: Annotated[str, typer.Option(help="Why, for their history and for reports.")],
+    rep: RepOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Move a contact to another stage by hand, if the lifecycle lists that move.
+
+    Its conditions, dwell and cool-off bind the engine, not people. What ends and begins on a move ends and begins.
+
+    Example: `nurture contacts move ann@example.com prospect --reason "met her at the fair"`
+    """
+    with opened(ctx) as context:
+        now = now_of(context)
+        with context.database.write() as connection:
+            by = find_rep(connection, rep).email if rep else os.environ.get("USER", "cli")
+            contact = find_contact(connection, email)
+            recorded = moving.move(connection, live.current(connection), contact, stage, reason, by, now)
+    if as_json:
+        moved = [{"from": before, "to": after} for before, after in recorded.moved]
+        counts = {name: getattr(recorded, name) for name in ("enrolled", "ended", "cancelled")}
+        print_json({"email": email, "moved": moved, "by": by, "reason": reason, **counts})
+        return
+    steps = ", then ".join(f"from {before} to {after}" for before, after in recorded.moved)
+    say(f"{email} moved {steps}; sequences ended: {recorded.ended}, begun: {recorded.enrolled}.")
 
 
 def print_report(report: ImportReport, as_json: bool) -> None:

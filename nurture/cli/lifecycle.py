@@ -16,20 +16,23 @@ from nurture.backtests import Comparison, Parting, Side
 from nurture.backtests import compare as run_comparison
 from nurture.cli.context import find_folder, now_of, opened
 from nurture.cli.output import JsonOption, counting, print_json, print_table, say, shown
-from nurture.core.lifecycle import Lifecycle
+from nurture.core.conditions import say as sentence
+from nurture.core.lifecycle import Lifecycle, Move
 from nurture.core.program import Program
 from nurture.errors import UsageError
 from nurture.importing.report import safe_cell
 from nurture.program.conditions import read_condition
-from nurture.program.definitions import find_lifecycle, name_of_pack, packs, shipped_lifecycles
+from nurture.program.definitions import find_lifecycle, shipped_lifecycles
+from nurture.reports.outline import outline
+from nurture.reports.picture import picture
 
-app = typer.Typer(help="Lifecycles: who is a lead, who is a prospect, and how one becomes the other.")
+app = typer.Typer(
+    help="Lifecycles: who is a lead, who is a prospect, and how one becomes the other.", no_args_is_help=True
+)
 
 LIVE = "live"
 _SHOWN = 10
 _COLUMNS = ("email", "first", "second", "at", "by", "move", "reason", "rule")
-
-_Word = Annotated[str, typer.Argument(help="A name, a file, or `live`.", metavar="A")]
 
 
 @app.command("list")
@@ -38,23 +41,68 @@ def list_(as_json: JsonOption = False) -> None:
 
     Example: `nurture lifecycle list`
     """
-    found = [
-        (each.name, name_of_pack(packs()[each.name]), " ".join(each.description.split()), each)
-        for each in shipped_lifecycles()
+    found = shipped_lifecycles()
+    if as_json:
+        print_json([_summary(each) for each in found])
+        return
+    rows = [(each.name, " → ".join(stage.name for stage in each.stages), _about(each)) for each in found]
+    print_table(None, ("name", "stages", "what it says"), rows)
+
+
+def _about(lifecycle: Lifecycle) -> str:
+    return " ".join(lifecycle.description.split())
+
+
+def _summary(lifecycle: Lifecycle) -> dict[str, object]:
+    stages = [
+        {"name": each.name, "label": each.label, "role": each.role, "voice": each.voice, "owner": each.owner}
+        for each in lifecycle.stages
     ]
+    return {"name": lifecycle.name, "file": lifecycle.file, "description": _about(lifecycle), "stages": stages}
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    which: Annotated[
+        str | None, typer.Argument(help="A name or a file; by default the folder's own.", metavar="[NAME|FILE]")
+    ] = None,
+    svg: Annotated[Path | None, typer.Option(help="Draw it into a file.", metavar="OUT")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a lifecycle: its stages with role, voice and owner, and the moves between them; with --svg as a picture.
+
+    Example: `nurture lifecycle show two-way --svg two-way.svg`
+    """
+    found = find_lifecycle(which, find_folder(ctx.find_root().obj, Path.cwd()))
+    if svg is not None:
+        try:
+            svg.write_text(picture(found), "utf-8")
+        except OSError as error:
+            raise UsageError(f"{svg} cannot be written: {error.strerror or error}") from None
     if as_json:
         print_json(
-            [
-                {"name": name, "file": file, "description": about, "stages": [s.name for s in each.stages]}
-                for name, file, about, each in found
-            ]
+            {**_summary(found), "start": found.start, "moves": [_move(each) for each in found.moves], "svg": svg}
         )
-        return
-    print_table(
-        None,
-        ("name", "stages", "what it says"),
-        [(name, " → ".join(stage.name for stage in each.stages), about) for name, _, about, each in found],
-    )
+    elif svg is not None:
+        say(f"{found.name} is drawn in {svg}.")
+    else:
+        for line in outline(found):
+            say(line)
+
+
+def _move(move: Move) -> dict[str, object]:
+    return {
+        "from": move.from_stage,
+        "to": move.to_stage,
+        "when": sentence(move.when) if move.when is not None else None,
+        "reason": move.reason,
+        "dwell": move.dwell and str(move.dwell),
+        "cool_off": move.cool_off and str(move.cool_off),
+        "cool_off_by": {reason: str(length) if length else "never" for reason, length in move.cool_off_by},
+        "at_most": move.at_most,
+        "line": move.line,
+    }
 
 
 @app.command()
