@@ -9,6 +9,7 @@ import pytest
 from nurture.core.words import Role, Voice
 from nurture.db import tables
 from nurture.db.session import Database
+from nurture.handoff.answers import accept
 from nurture.program.definitions import packs, shipped_lifecycles
 from nurture.program.folder import read_folder
 from nurture.program.load import build
@@ -69,7 +70,8 @@ def test_a_life_under_a_pack_goes_there_and_back_with_the_shipped_sequences(pack
     for kind, data in CONVINCING[pack]:
         world.record(ann, kind, **data)
     assert roles[world.row(tables.Contact, id=ann).stage] is Role.ENGAGE
-    assert world.row(tables.Handoff, contact_id=ann).state == "open"
+    with world.database.write() as connection:
+        accept(connection, world.program, world.row(tables.Handoff, contact_id=ann).id, rep, world.now)
     world.advance(days=2)
     draft = world.row(tables.Message, voice=Voice.PERSONAL, state="awaiting_approval")
     assert draft.template.startswith("prospects/")
