@@ -10,7 +10,6 @@ import argparse
 import csv
 import json
 import random
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 
 from nurture import live
+from nurture.benchmark.memory import peak_mb
 from nurture.db import migrate
 from nurture.db.session import Database
 from nurture.importing.contacts import import_contacts, open_contacts
@@ -86,8 +86,7 @@ def _one(name: str, rows: int) -> dict[str, float]:
         began, cpu = time.perf_counter(), time.process_time()
         work()
         seconds, spent = time.perf_counter() - began, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"rate": round(rows / seconds, 1), "cpu_us": round(spent / rows * 1e6, 1), "peak_mb": round(peak, 1)}
+    return {"rate": round(rows / seconds, 1), "cpu_us": round(spent / rows * 1e6, 1), "peak_mb": round(peak_mb(), 1)}
 
 
 def _program(name: str, own: bool) -> Loaded:

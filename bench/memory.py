@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 
 from bench.population import NOW, make_due
-from nurture.benchmark.measure import Job, peak_mb, work
+from nurture.benchmark.measure import Job, work
+from nurture.benchmark.memory import peak_mb
 from nurture.db.session import Database
 
 DUE = 2_000

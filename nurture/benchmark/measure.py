@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -13,6 +11,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from nurture.benchmark.memory import peak_mb
 from nurture.benchmark.stock import PUBLIC_URL, RING
 from nurture.composing import Links
 from nurture.db.session import Database
@@ -150,12 +149,6 @@ class Void:
 
     def close(self) -> None:
         """Do nothing: nothing is open."""
-
-
-def peak_mb() -> float:
-    """Return the most memory that this process had so far, in MB."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 def _measured(done: Done, began: float, cpu: float) -> Measured:
