@@ -66,6 +66,10 @@ def measure(workers: int, messages: int, url: str) -> dict[str, float]:
         stack.enter_context(_running("scheduler", folder, url))
         counts = _wait_until_sent(taking, messages)
     ended = os.times()
+    if counts.first == counts.last:
+        raise RuntimeError(
+            f"{messages} mails went in one request: ask for more --messages, there is nothing to measure"
+        )
     cpu = ended.children_user + ended.children_system - began.children_user - began.children_system
     return {
         "workers": workers,
