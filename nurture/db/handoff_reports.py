@@ -65,9 +65,11 @@ def reasons_by_ground(connection: Connection, since: datetime) -> Rows:
 
 
 def _handoffs(name: ColumnElement[Any], since: datetime, now: datetime) -> Select[Any]:
-    """Count handoffs; the minutes are those of whoever accepted."""
+    """Count handoffs: late is one that some rep had for too long, the minutes are those of whoever accepted."""
     accepted = and_(_A.c.handoff_id == _H.c.id, _A.c.ended_why == str(HandoffState.ACCEPTED))
-    of = (_H.c.id, _H.c.state, _late(_H.c.due_at, _H.c.closed_at, now), _A.c.worked_minutes)
+    had = _A.alias("had")
+    late = select(had.c.id).where(had.c.handoff_id == _H.c.id, _late(had.c.due_at, had.c.ended_at, now)).exists()
+    of = (_H.c.id, _H.c.state, late, _A.c.worked_minutes)
     query = _counted(name, of, _H.c.state == HandoffState.OPEN)
     return query.select_from(_H.outerjoin(_A, accepted)).where(_H.c.opened_at >= since)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,8 +18,9 @@ from nurture.core.handoff import FOREVER
 from nurture.core.model import ContactId, Event, Rep
 from nurture.db import handoffs, reps, tables, timers
 from nurture.errors import NotFound, Refused, UsageError
+from nurture.reports.handoffs import handoffs as report
 from tests.programs import LIFECYCLE
-from tests.world import World
+from tests.world import MONDAY, World
 
 HANDOFF = """\
 handoff:
@@ -338,3 +343,75 @@ def test_watching_and_opening_ask_a_constant_number_of_queries(
         watched.append(counter.count)
     assert opened[0] == opened[1]
     assert watched[0] == watched[1]
+
+
+# --- at the same moment -----------------------------------------------------------------------------------------------
+
+
+def at_once(*acts: Callable[[], object]) -> list[object]:
+    """Let threads act at the same moment; return what each returned or raised."""
+    barrier = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], object]) -> object:
+        barrier.wait()
+        try:
+            return act()
+        except Refused as error:
+            return error
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
+
+
+def test_workers_who_open_handoffs_at_once_go_round_and_keep_the_capacity(handed: World) -> None:
+    rita, sam, _ = team(handed)
+    contacts = handed.contacts([f"c{number}@example.com" for number in range(8)])
+
+    def download(mine: list[ContactId], number: int) -> None:
+        page = [Event("content_downloaded", handed.now, "x", f"{key}:{number}", key) for key in mine]
+        with handed.database.write() as connection:
+            intake.record(connection, handed.program, page, handed.now)
+
+    download(contacts, 0)
+    at_once(*(partial(download, contacts[start::4], 1) for start in range(4)))
+    got = Counter(row.rep_id for row in handed.rows(tables.Handoff))
+    assert got == {rita.id: 3, sam.id: 3, None: 2}
+
+
+def test_of_two_reps_who_accept_at_once_one_wins_and_the_other_is_told(handed: World) -> None:
+    rita, sam, _ = team(handed)
+    (ann,) = qualify(handed, "ann@acme.example")
+    answers = at_once(partial(accept, handed, rita, take=True), partial(accept, handed, sam, take=True))
+    (refused,) = [answer for answer in answers if answer is not None]
+    row = handed.row(tables.Handoff)
+    assert str(refused) == f"handoff 1 was accepted by {row.closed_by} on 2026-03-02 09:00 UTC already"
+    assert handed.row(tables.Contact, id=ann).owner_id == row.rep_id
+    assert kinds(handed) == ["handoff_opened", "handoff_accepted"]
+
+
+# --- the report -------------------------------------------------------------------------------------------------------
+
+
+def test_the_report_counts_answers_by_rep_by_reason_and_by_what_had_scored(handed: World) -> None:
+    rita, sam, _ = team(handed)
+    qualify(handed, "ann@acme.example", "bob@acme.example", "cy@acme.example", account={"name": "A", "employees": 90})
+    qualify(handed, "dan@else.example")
+    handed.advance(hours=1)
+    accept(handed, rita, 1)
+    reject(handed, sam, "not_now", 2)
+    reject(handed, rita, "bad_fit", 3)
+    handed.advance(days=1)
+    with handed.database.read() as connection:
+        found = report(connection, MONDAY, handed.now)
+        later = report(connection, handed.now, handed.now)
+    total = found.total
+    assert (total.opened, total.accepted, total.rejected, total.open, total.late, total.minutes) == (4, 1, 2, 1, 1, 60)
+    assert found.reasons == {"bad_fit": 1, "not_now": 1}
+    by_rep = {line.name: (line.opened, line.accepted, line.rejected, line.late, line.passed_on) for line in found.reps}
+    assert by_rep == {rita.email: (3, 1, 1, 0, 0), sam.email: (2, 0, 1, 1, 1)}
+    (rule,) = found.rules
+    assert (rule.name, rule.opened, rule.rejected_share) == ("big enough", 3, 0.667)
+    assert rule.why_rejected == {"bad_fit": 1, "not_now": 1}
+    (category,) = found.categories
+    assert (category.name, category.opened) == ("downloads", 4)
+    assert later.total.opened == 0
