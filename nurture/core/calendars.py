@@ -31,14 +31,15 @@ def resolve_zone(contact: Contact, company: Company) -> tuple[str, str]:
     Names that are no zone are passed over. A country with several zones counts in that of its capital.
     """
     account = contact.account
-    candidates = [(contact.time_zone, "contact"), (zone_of(contact.country), "country")]
-    if account:
-        candidates += [(account.time_zone, "account"), (zone_of(account.country), "account")]
-    candidates.append((company.time_zone, "company"))
-    for name, whose in candidates:
-        if name and is_zone(name):
-            return name, whose
-    return "UTC", "company"
+    if contact.time_zone and is_zone(contact.time_zone):
+        return contact.time_zone, "contact"
+    if zone := zone_of(contact.country):
+        return zone, "country"
+    if account and account.time_zone and is_zone(account.time_zone):
+        return account.time_zone, "account"
+    if account and (zone := zone_of(account.country)):
+        return zone, "account"
+    return company.time_zone if is_zone(company.time_zone) else "UTC", "company"
 
 
 @lru_cache(maxsize=4096)
@@ -87,7 +88,7 @@ def is_open(window: Window, at: datetime, zone: str, holidays: frozenset[date] =
 
 def closes_at(window: Window, at: datetime, zone: str, holidays: frozenset[date] = NO_HOLIDAYS) -> datetime | None:
     """Return when the window that is open at `at` closes: `at` itself when it is closed, None when it never does."""
-    if window.opens == window.closes and len(window.days) == 7 and not holidays:
+    if _never_closes(window, holidays):
         return None
     opening = _opening_at(window, at, zone, holidays)
     return opening[1] if opening else at
@@ -99,6 +100,8 @@ def next_open(window: Window, at: datetime, zone: str, seed: str, holidays: froz
     Every seed has its own moment after each opening, at most `spread` minutes late, so that the opening is no burst;
     from then on its slot is `at` itself. Raise ValueError for a window that never opens.
     """
+    if not window.spread and _never_closes(window, holidays):
+        return at
     for start, end in _openings_from(window, at, zone, holidays):
         slot = max(at, start + jitter(seed, min(timedelta(minutes=window.spread), end - start)))
         if slot < end:
@@ -187,6 +190,10 @@ def openings(
     if not start < again < end or window.opens == window.closes:
         return ((start, end),)
     return (start, _clock_change(start, again, zone)), (again, end)
+
+
+def _never_closes(window: Window, holidays: frozenset[date]) -> bool:
+    return window.opens == window.closes and len(window.days) == 7 and not holidays
 
 
 def _moment_or_after(day: date, wall: time, zone: str) -> datetime:

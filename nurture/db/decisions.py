@@ -106,7 +106,7 @@ def _row(decided: Decided, program_hash: str, now: datetime) -> dict[str, object
         "outcome": decided.outcome,
         "reason": decided.reason,
         "until": decided.until,
-        "checks": decided.checks,  # the database's JSON writer knows dataclasses
+        "checks": [_json(check) for check in decided.checks],
         "rule": decided.rule,
         "program_hash": program_hash,
         "code_version": __version__,
@@ -114,3 +114,8 @@ def _row(decided: Decided, program_hash: str, now: datetime) -> dict[str, object
         "last_at": now,
         "count": 1,
     }
+
+
+def _json(check: Check) -> dict[str, object]:
+    """Return a check as an object: the database's JSON writer knows dataclasses too, and takes ten times as long."""
+    return {"gate": check.gate, "passed": check.passed, "reason": check.reason, "inputs": check.inputs}

@@ -244,6 +244,14 @@ def test_a_slot_is_never_early_and_always_in_the_window(window: Window, at: date
 
 
 @settings(deadline=None)
+@given(st.times().map(lambda t: t.replace(second=0, microsecond=0)), moments(2011), PLACES, st.text(max_size=5))
+def test_a_window_that_never_closes_is_open_at_every_moment(turn: time, at: datetime, zone: str, seed: str) -> None:
+    never_closed = Window(frozenset(range(7)), turn, turn, 0)
+    assert is_open(never_closed, at, zone)
+    assert next_open(never_closed, at, zone, seed) == at
+
+
+@settings(deadline=None)
 @given(WINDOWS, moments(2011), PLACES)
 def test_an_open_window_shows_open_hours_on_the_local_clock(window: Window, at: datetime, zone: str) -> None:
     clock = at.astimezone(ZoneInfo(zone))
