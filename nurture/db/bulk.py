@@ -48,7 +48,7 @@ def insert_rows(connection: Connection, table: AnyTable, rows: Rows) -> None:
     table = _table(table)
     columns, rows = with_defaults(table, rows)
     if connection.dialect.name == "postgresql":
-        connection.execute(_insert(table, columns, "postgresql"), {"page": document(connection, table, columns, rows)})
+        _copy(connection, table, columns, rows)
     else:
         _insert_tuples(connection, table, columns, rows)
 
@@ -207,9 +207,6 @@ def _insert_into(table: Table, columns: tuple[str, ...], dialect: str) -> Any:
     return insert(table).from_select(columns, sa.select(*page).where(sa.true()), include_defaults=False)
 
 
-_insert = lru_cache(maxsize=256)(_insert_into)
-
-
 @lru_cache(maxsize=256)
 def _insert_new(
     table: Table, columns: tuple[str, ...], conflict: tuple[str, ...], returning: tuple[str, ...], dialect: str
@@ -254,6 +251,23 @@ def _page_on_sqlite(table: Table, columns: tuple[str, ...]) -> list[sa.ColumnEle
         value: sa.ColumnElement[Any] = sa.func.json_extract(page.c.value, sa.literal_column(f"'$[{place}]'"))
         values.append(sa.func.unbase64(value) if is_binary(table, name) else value)
     return values
+
+
+# --- PostgreSQL's COPY ------------------------------------------------------------------------------------------------
+
+
+def _copy(connection: Connection, table: Table, columns: tuple[str, ...], rows: Rows) -> None:
+    """Insert with COPY, for which the server does half as much as for an INSERT."""
+    statement = f'COPY "{table.name}" ({_names(columns)}) FROM STDIN'
+    page = tuples(connection, table, columns, rows)
+    driver: Any = connection.connection.driver_connection
+    errors: Any = connection.dialect.loaded_dbapi
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copying:
+            for row in page:
+                copying.write_row(row)
+    except errors.Error as error:
+        raise sa.exc.DBAPIError.instance(statement, None, error, errors.Error, dialect=connection.dialect) from error
 
 
 # --- SQLite's executemany ---------------------------------------------------------------------------------------------

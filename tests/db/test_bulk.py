@@ -267,7 +267,8 @@ def test_a_page_of_any_size_is_one_statement_each(database: Database, queries: C
             bulk.upsert(connection, Event, rows, ("source", "external_id"), ("kind",), ("id",))
             bulk.update_rows(connection, Event, "id", [{"id": key, "kind": "changed"} for key in ids])
             kinds = connection.scalars(sa.select(Event.kind).where(bulk.in_page(Event.id, ids))).all()
-    assert counter.count == 6
+    copied = database.dialect == "postgresql"  # COPY does not pass where statements are counted
+    assert counter.count == 6 - copied
     assert kinds == ["changed"] * size
 
 
@@ -288,3 +289,11 @@ def test_in_page_is_looked_up_in_the_index(tmp_path: Path, column: Any) -> None:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", ("[]",)).all()
     database.dispose()
     assert plan[0].detail.startswith(f"SEARCH {column.class_.__tablename__}")
+
+
+def test_a_copied_page_that_breaks_a_rule_raises_as_any_statement_does(database: Database) -> None:
+    rows = [{"name": "one", "term": 1}, {"name": "one", "term": 2}]
+    with pytest.raises(sa.exc.IntegrityError), database.write() as connection:
+        bulk.insert_rows(connection, Lease, rows)
+    with database.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(Lease)) == 0
