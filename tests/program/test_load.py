@@ -165,6 +165,7 @@ def problems(files: dict[str, str]) -> list[str]:
             '"personal"',
             "a sender of nurture.toml cannot be",
         ),
+        ("nurture.toml", 'voice = "marketing"', 'rate = "2 per second"', '"2 per second"', "is no rate"),
         ("nurture.toml", "newsletter@northwind", "newsletter at northwind", '"newsletter at', "is no e-mail address"),
         ("nurture.toml", "[company]", "[company", None, "this is no TOML"),
         # templates

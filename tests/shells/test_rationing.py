@@ -144,6 +144,15 @@ def test_mail_that_lay_through_a_downtime_does_not_burst(world: World) -> None:
     assert all(sum(sent[place : place + 4]) <= 3 for place in range(3, 200, 4))
 
 
+def test_what_a_provider_says_of_its_mailboxes_holds_where_nobody_says_more(world: World) -> None:
+    world.postroom = replace(world.postroom, rates=Rates(providers={"outbox": Rate(1, MINUTE)}))
+    world.contacts(f"c{number}@example.com" for number in range(3))
+    assert world.work().accepted == 1
+    world.apply({"nurture.toml": THREE_PER_MINUTE})
+    world.contacts(f"d{number}@example.com" for number in range(3))
+    assert world.work().accepted == 2, "the sender's own rate wins, and one went already"
+
+
 def test_a_default_for_reps_holds_for_each_mailbox_of_a_rep_and_for_no_other_sender(world: World) -> None:
     world.postroom = replace(world.postroom, rates=Rates(reps=(Rate(1, MINUTE),)))
     world.contacts(f"c{number}@example.com" for number in range(3))
