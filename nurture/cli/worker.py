@@ -20,6 +20,7 @@ from nurture.cli.running import MetricsPort, begin_log, ending_well, scraped, te
 from nurture.db import senders
 from nurture.db.session import Database
 from nurture.errors import UsageError
+from nurture.garbage import collect_rarely
 from nurture.scheduler import new_owner, program_time
 from nurture.sending import Postroom
 from nurture.wiring import close_postroom, open_postroom
@@ -68,6 +69,7 @@ def worker(
         with _postrooms(context, concurrency) as postrooms, scraped(context, metrics_port):
             clock = partial(program_time, context.database)
             said = partial(tell_fleet, context, f"worker of {', '.join(names) or 'all queues'}")
+            collect_rarely()
             _until_asked(Worker(context.database, postrooms, clock, asking), said)
 
 
