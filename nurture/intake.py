@@ -139,10 +139,11 @@ def _concerned(fresh: Sequence[Event], program: Program) -> dict[ContactId, tupl
 
 
 def _named(program: Program) -> frozenset[str]:
-    """Return the kinds of events that the program's scores, conditions, triggers and exits name."""
+    """Return the kinds of events that the program's scores, conditions, triggers, exits and rejections name."""
     rules = program.lifecycle
     weighed = {kind for category in rules.categories for kind in category.weights} | slot_kinds(rules)
     weighed |= program.segments.kinds | ({"sent"} if "sent_messages" in program.segments.fields else set())
+    weighed |= {kind for rejection in rules.handoff.rejections.values() for kind in rejection.unless}
     spoken = [move.when for move in rules.moves if move.when] + [when for _, when in rules.levels]
     for sequence in program.sequences.values():
         spoken += [ending.when for ending in sequence.exits if ending.when]

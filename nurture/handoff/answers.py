@@ -19,7 +19,7 @@ from nurture.core.moves import manual_move
 from nurture.core.program import Program
 from nurture.core.words import HandoffState, Team, TimerKind
 from nurture.core.working import between
-from nurture.db import handoffs, reps, situations, timers
+from nurture.db import handoffs, redrafting, reps, situations, timers
 from nurture.errors import NotFound, Refused, UsageError
 
 
@@ -41,6 +41,7 @@ def accept(
         events.append(_event(row, "owner_changed", rep, now, **told))
     events.append(_event(row, "handoff_accepted", rep, now))
     intake.record(connection, program, events, now)
+    redrafting.redraft(connection, [contact.id], now)
 
 
 def reject(

@@ -21,7 +21,7 @@ from nurture.core.routing import Candidate, Desk, Routed, route
 from nurture.core.sla import Clock, Step, due_at, pending
 from nurture.core.words import HandoffState, TimerKind
 from nurture.core.working import between
-from nurture.db import handing, handoffs, people, situations, timers
+from nurture.db import handing, handoffs, people, redrafting, situations, timers
 from nurture.db.session import Database
 
 PAGE = 250
@@ -64,6 +64,7 @@ def watch(database: Database, owner: str, now: datetime, *, limit: int = PAGE) -
                 _look(page, row)
             _write(connection, page)
             intake.record(connection, program, page.events, now, locked=locked)
+            redrafting.redraft(connection, [contact_id for contact_id, _ in page.owners], now)
     return len(waiting)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nurture import handoff, intake
+from nurture import drafts, handoff, intake
 from nurture.core.handoff import FOREVER
 from nurture.core.model import ContactId, Event, Rep
 from nurture.db import handoffs, reps, tables, timers
@@ -387,6 +387,24 @@ def test_of_two_reps_who_accept_at_once_one_wins_and_the_other_is_told(handed: W
     assert str(refused) == f"handoff 1 was accepted by {row.closed_by} on 2026-03-02 09:00 UTC already"
     assert handed.row(tables.Contact, id=ann).owner_id == row.rep_id
     assert kinds(handed) == ["handoff_opened", "handoff_accepted"]
+
+
+def test_drafts_go_to_the_rep_who_has_the_contact_now(handed: World) -> None:
+    rita, sam, _ = team(handed)
+    qualify(handed, "ann@acme.example")
+    handed.advance(days=1, hours=2)
+    assert handed.row(tables.Handoff).rep_id == sam.id
+    (draft,) = handed.rows(tables.Message, voice="personal")
+    sender = handed.row(tables.Sender, id=draft.sender_id)
+    assert (draft.state, sender.rep_id) == ("awaiting_approval", sam.id)
+    assert "Sam Sen" in draft.text_body
+    with handed.database.write() as connection:
+        drafts.approve(connection, draft.id, sam, draft.content_hash, sam.email, handed.now)
+    accept(handed, rita, take=True)
+    handed.work()
+    (again,) = handed.rows(tables.Message, voice="personal")
+    assert (again.state, again.approval_id, again.void_reason) == ("awaiting_approval", None, "owner changed")
+    assert "Rita Roy" in again.text_body
 
 
 # --- the report -------------------------------------------------------------------------------------------------------
