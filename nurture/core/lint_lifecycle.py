@@ -9,6 +9,7 @@ from nurture.core.facts import is_scored
 from nurture.core.findings import Texts
 from nurture.core.lifecycle import Lifecycle, Stage
 from nurture.core.lint_handoff import handoff_problems
+from nurture.core.lint_moves import move_problems, out_of_reach
 from nurture.core.program import Program
 from nurture.core.sequence import Sequence
 from nurture.core.words import Role
@@ -29,6 +30,7 @@ def lifecycle_problems(program: Program, texts: Texts) -> Iterator[Problem]:
             yield texts.problem(lifecycle.file, move.line, what, "name another stage")
     yield from _circular(lifecycle, texts)
     yield from handoff_problems(lifecycle, texts)
+    yield from move_problems(lifecycle, texts)
     for condition, file, line in _conditions(program):
         for field, what in _unreachable(condition, lifecycle):
             yield texts.problem(file, line, what, _LOWER, word=field)
@@ -49,6 +51,9 @@ def _dead_ends(stage: Stage, program: Program, texts: Texts) -> Iterator[Problem
     if stage.name not in entered:
         what, hint = f"nobody can enter stage {stage.name!r}", f"write a move with `to: {stage.name}`"
         yield texts.problem(lifecycle.file, stage.line, what, hint, word=stage.name)
+    elif stage.name in out_of_reach(lifecycle, _updated(program)):
+        what = f"nobody can enter stage {stage.name!r}: no moves lead there from {lifecycle.start!r}"
+        yield texts.problem(lifecycle.file, stage.line, what, "connect it with the first stage", word=stage.name)
     if stage.role is Role.CUSTOMER or len(lifecycle.stages) == 1:
         return
     if stage.name not in {move.from_stage for move in lifecycle.moves}:
