@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> Results:
     """Measure and print; return the results."""
     wanted = _arguments(arguments)
     results = Results()
+    if (load := os.getloadavg()[0]) > (cores := os.cpu_count() or 1) / 2:
+        print(f"NOTE: others keep {load:.1f} of {cores} cores busy: only ratios mean anything now", file=sys.stderr)
     with ExitStack() as stack:
         sinks = {kind: stack.enter_context(sink(kind)) for kind in ("smtp", "http")}
         databases = {name: stack.enter_context(open_()) for name, open_ in _databases(wanted).items()}

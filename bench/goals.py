@@ -26,7 +26,9 @@ class Goal:
 
     def said(self, value: float) -> str:
         """Return a figure as people read it."""
-        return f"{value:.0%}" if self.unit == "%" else f"{value:,.3g} {self.unit}".strip()
+        if self.unit == "%":
+            return f"{value:.0%}"
+        return f"{value:,.0f} {self.unit}".strip() if value >= 100 else f"{value:.3g} {self.unit}".strip()
 
 
 BESIDE_SMTP = Goal("SMTP ÷ django-post_office, queued and sent", 15, 25)
