@@ -178,7 +178,7 @@ def test_the_summary_counts_what_happened(office: Shell) -> None:
     assert (drafts["rep"], drafts["waiting"]) == ("ada@example.com", 1)
     heard = {line["kind"]: line["contacts"] for line in found["heard"]}
     assert (heard["replied"], heard["bounced"]) == (1, 0)
-    assert found["tasks"] == [{"rep": "ada@example.com", "open": 1, "overdue": 0}]
+    assert found["tasks"] == [{"rep": "ada@example.com", "open": 2, "overdue": 1}]  # the reply, and a late handoff
     assert {"scope": "all", "reason": "by phone", "count": 1} in found["suppressions"]
     said = office("report", "summary").out
     assert "3 contacts" in said
