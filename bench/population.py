@@ -65,8 +65,8 @@ def sqlite_population(count: int) -> str:
     path = KEPT / f"bench-{count}-{migrate.head()}.db"
     if not path.exists():
         making = path.with_suffix(".making")
-        for old in (making, *making.parent.glob(f"{making.name}-*")):
-            old.unlink(missing_ok=True)
+        for old in KEPT.glob(f"bench-{count}-*"):  # half made, or of another state of the tables
+            old.unlink()
         population(f"sqlite:///{making}", count, lambda words: print(f"NOTE: making {words}", file=sys.stderr))
         making.rename(path)
     return f"sqlite:///{path}"
