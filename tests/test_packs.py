@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
+from nurture.core.conditions import say
 from nurture.core.words import Role, Voice
 from nurture.db import tables
 from nurture.db.session import Database
@@ -13,6 +15,7 @@ from nurture.handoff.answers import accept
 from nurture.program.definitions import packs, shipped_lifecycles
 from nurture.program.folder import read_folder
 from nurture.program.load import build
+from nurture.reports.picture import picture
 from tests import databases
 from tests.programs import small
 from tests.world import World
@@ -83,3 +86,15 @@ def test_a_life_under_a_pack_goes_there_and_back_with_the_shipped_sequences(pack
     assert back.rule.startswith(f"sequences/lifecycles/{pack}.yaml:")
     assert not [run for run in world.rows(tables.Enrollment) if run.state == "failed"]
     database.dispose()
+
+
+@pytest.mark.parametrize("pack", NAMES)
+def test_the_page_of_a_pack_tells_every_stage_and_move_and_shows_its_picture(pack: str) -> None:
+    pages = ROOT / "docs" / "definitions"
+    (lifecycle,) = [each for each in shipped_lifecycles() if each.name == pack]
+    page = (pages / ("bant.md" if pack == "champ" else f"{pack}.md")).read_text("utf-8")
+    assert f"({pack}.svg)" in page
+    assert all(f"`{stage.name}` | {stage.role} | {stage.voice} | {stage.owner}" in page for stage in lifecycle.stages)
+    assert all(f"| {say(move.when)} | {move.reason} |" in page for move in lifecycle.moves if move.when)
+    assert (pages / f"{pack}.svg").read_text("utf-8") == picture(lifecycle), "nurture lifecycle show NAME --svg FILE"
+    ElementTree.fromstring(picture(lifecycle))
