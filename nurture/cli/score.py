@@ -28,7 +28,7 @@ def score(
 ) -> None:
     """Print the receipt of a score: every contribution, and what would change it.
 
-    Example: `nurture score ann@example.com --fresh`
+    Example: `nurture score ann@example.com --fresh`, which is short for `nurture score show ann@example.com --fresh`
     """
     with opened(ctx) as context:
         now = now_of(context)
