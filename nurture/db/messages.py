@@ -278,6 +278,8 @@ def save(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetim
 
 def thread_of(connection: Connection, enrollment_ids: Collection[int]) -> dict[int, list[Any]]:
     """Return the sent messages of each run, oldest first: what a follow-up answers."""
+    if not enrollment_ids:
+        return {}
     query = (
         select(M.id, M.enrollment_id, M.message_id_header, M.wire_id, M.subject, M.thread_references, M.sender_id)
         .where(in_page(M.enrollment_id, enrollment_ids), M.sent_at.is_not(None))
