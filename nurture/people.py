@@ -87,6 +87,7 @@ def add_rep(
     known = people.rep_row(connection, key)
     if known is None:
         return people.add_rep(connection, {**given, "email": key}, provider, now), True
+    people.give_mailbox(connection, RepId(known.id), key, _cleaned(name), provider, now)
     people.update_rep(connection, known.id, {field: value for field, value in given.items() if value is not None})
     return RepId(known.id), False
 

@@ -170,10 +170,10 @@ def own_account(connection: Connection, account_id: int, rep_id: int, now: datet
     connection.execute(mine.values(owner_id=rep_id, updated_at=now))
 
 
-def wake_queue(connection: Connection, now: datetime) -> int:
-    """Let the handoffs that wait in the queue be routed again at once: somebody may be free. Return how many."""
+def wake_queue(connection: Connection, now: datetime, most: int = LONGEST_QUEUE) -> int:
+    """Let the first handoffs that wait in the queue be routed again at once: somebody may be free. Return how many."""
     query = select(_H.id).where(_H.state == HandoffState.OPEN, _H.rep_id.is_(None)).order_by(_H.id)
-    waiting = connection.scalars(query.limit(LONGEST_QUEUE)).all()
+    waiting = connection.scalars(query.limit(most)).all()
     timers.set_timers(connection, [(TimerKind.SLA, key, now) for key in waiting])
     return len(waiting)
 

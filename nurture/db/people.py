@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, or_, select, text
 from nurture.core.model import ContactId, Rep, RepId
 from nurture.core.words import Voice
 from nurture.db import tables
-from nurture.db.bulk import in_page, insert_rows, reserve_ids
+from nurture.db.bulk import in_page, insert_new, insert_rows, reserve_ids
 
 _CONTACT = tables.Contact.__table__
 _ACCOUNT = tables.Account.__table__
@@ -169,17 +169,22 @@ def add_rep(connection: Connection, values: Mapping[str, Any], provider: str, no
     """Insert a rep, and the personal sender that mail in their name goes out from."""
     (rep_id,) = reserve_ids(connection, _REP, 1)
     insert_rows(connection, _REP, [{"id": rep_id, **values, "created_at": now}])
+    give_mailbox(connection, RepId(rep_id), values["email"], values["name"], provider, now)
+    return RepId(rep_id)
+
+
+def give_mailbox(connection: Connection, rep_id: RepId, email: str, name: str, provider: str, now: datetime) -> None:
+    """Make the personal sender of a rep, unless they have it."""
     sender = {
-        "name": values["email"],
+        "name": email,
         "voice": Voice.PERSONAL,
-        "address": values["email"],
-        "display_name": values["name"],
+        "address": email,
+        "display_name": name,
         "provider": provider,
         "rep_id": rep_id,
         "created_at": now,
     }
-    insert_rows(connection, _SENDER, [sender])
-    return RepId(rep_id)
+    insert_new(connection, _SENDER, [sender], ("name",))
 
 
 def update_rep(connection: Connection, rep_id: RepId, values: Mapping[str, Any]) -> None:

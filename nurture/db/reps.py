@@ -99,6 +99,11 @@ def rows(connection: Connection) -> Sequence[Row[Any]]:
     return connection.execute(_reps().order_by(_REP.c.name, _REP.c.id)).fetchall()
 
 
+def has_mailbox(connection: Connection, rep_id: int) -> bool:
+    """Tell whether a rep has a sender that personal mail can go out from."""
+    return connection.scalar(select(_SENDER.c.id).where(_SENDER.c.rep_id == rep_id).limit(1)) is not None
+
+
 def open_handoffs(connection: Connection) -> dict[int, int]:
     """Return how many handoffs are open with each rep."""
     query = select(_HANDOFF.c.rep_id, func.count().label("number")).where(_HANDOFF.c.state == HandoffState.OPEN)

@@ -22,14 +22,21 @@ from nurture.core.working import between
 from nurture.db import handoffs, redrafting, reps, situations, timers
 from nurture.errors import NotFound, Refused, UsageError
 
+TRIED_AGAIN = 25
+"""How many of the queue are routed again at once when a rep has room for one more; the others within the hour."""
+
 
 def accept(
     connection: Connection, program: Program, handoff_id: int, rep: Rep, now: datetime, *, take: bool = False
 ) -> None:
     """Accept a handoff: the rep owns the contact from now on, what marketing still runs for them ends.
 
-    With `take` even one that another rep has. Raises NotFound; Refused when it is closed, or another rep's.
+    With `take` even one that another rep has. Raises NotFound; Refused when it is closed, or another rep's, or when the
+    rep has no mailbox to write from.
     """
+    if not reps.has_mailbox(connection, rep.id):
+        todo = f'nurture reps add --email {rep.email} --name "{rep.name}"'
+        raise Refused(f"{rep.name} has no mailbox that personal mail could go out from: {todo}")
     row, situation = _open(connection, program, handoff_id, rep, now, take=take)
     _close(connection, program, row, rep, HandoffState.ACCEPTED, now, take=take)
     contact, events = situation.contact, []
@@ -166,7 +173,7 @@ def _close(
         taken = {"handoff_id": row.id, "rep_id": rep.id, "at": now, "reason": "answered it", "skipped": []}
         handoffs.assign(connection, [{**taken, "ended_at": now, "ended_why": str(state), "worked_minutes": 0}])
         handoffs.change(connection, [{"id": row.id, "rep_id": rep.id}])
-    handoffs.wake_queue(connection, now)
+    handoffs.wake_queue(connection, now, most=TRIED_AGAIN)
 
 
 def _event(row: Row[Any], kind: str, rep: Rep, now: datetime, **data: object) -> Event:

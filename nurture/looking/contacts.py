@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from nurture.core.bars import is_forever
 from nurture.core.calendars import resolve_zone
 from nurture.core.events import KINDS
 from nurture.core.model import ContactId, Enrollment, OpenTask, Situation, Standing, Suppressed
@@ -81,6 +82,7 @@ def facts(situation: Situation, program: Program) -> dict[str, object]:
     known: dict[str, object] = {
         "stage": f"{stage.label} ({stage.voice}), since {contact.stage_since:%Y-%m-%d}",
         "owner": contact.owner and f"{contact.owner.name} <{contact.owner.email}>",
+        "sales wants them back": _back(situation),
         "title": contact.title,
         "buying role": contact.buying_role,
         "country": contact.country,
@@ -90,6 +92,13 @@ def facts(situation: Situation, program: Program) -> dict[str, object]:
         **{_label(program, name, "contact"): value for name, value in contact.fields.items()},
     }
     return {name: value for name, value in known.items() if value not in (None, "", ())}
+
+
+def _back(situation: Situation) -> str | None:
+    """Return from when on sales wants a contact back that it has rejected or returned."""
+    if (bar := situation.bar) is None:
+        return None
+    return f"{'never' if is_forever(bar.until) else f'from {bar.until:%Y-%m-%d}'} ({bar.why})"
 
 
 def _account(situation: Situation) -> dict[str, object]:

@@ -12,12 +12,14 @@ from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from nurture import drafts, handoff, intake
 from nurture.core.handoff import FOREVER
 from nurture.core.model import ContactId, Event, Rep
 from nurture.db import handoffs, reps, tables, timers
 from nurture.errors import NotFound, Refused, UsageError
+from nurture.people import add_rep
 from nurture.reports.handoffs import handoffs as report
 from tests.programs import LIFECYCLE
 from tests.world import MONDAY, World
@@ -286,6 +288,21 @@ def test_who_comes_second_is_told_who_was_first(handed: World) -> None:
         (rita.id, "answered by sam@northwind.example"),
         (sam.id, "accepted"),
     ]
+
+
+def test_a_rep_without_a_mailbox_gets_nothing_and_can_accept_nothing(handed: World) -> None:
+    rita, sam, _ = team(handed)
+    with handed.database.write() as connection:
+        connection.execute(delete(tables.Sender).where(tables.Sender.rep_id == rita.id))
+    qualify(handed, "ann@acme.example")
+    row = handed.row(tables.Handoff)
+    assert row.rep_id == sam.id
+    assert row.packet["skipped"][0].startswith("Rita Roy: has no mailbox to write from")
+    with pytest.raises(Refused, match=r"Rita Roy has no mailbox .* nurture reps add --email rita@northwind"):
+        accept(handed, rita, take=True)
+    with handed.database.write() as connection:
+        add_rep(connection, rita.name, rita.email, "outbox", handed.now)
+    accept(handed, rita, take=True)
 
 
 def test_answers_to_what_is_not_there_are_refused(handed: World) -> None:
