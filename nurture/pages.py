@@ -8,6 +8,7 @@ from dataclasses import fields
 import structlog
 
 from nurture import metrics
+from nurture.garbage import collect_page
 from nurture.sending import Sent
 
 _log = structlog.get_logger()
@@ -20,6 +21,7 @@ def work(name: str, handle: Callable[[], int | Sent]) -> int:
         outcomes = _outcomes(result)
         page.handled = result.due if isinstance(result, Sent) else result
     metrics.outcomes(outcomes)
+    collect_page()
     if page.handled:
         _log.info(name, handled=page.handled, seconds=round(page.seconds, 3), **outcomes)
     return page.handled

@@ -25,6 +25,7 @@ from nurture import drafts, engine, handoff, pages, segmenting, selftest, sendin
 from nurture.db import decisions, instance
 from nurture.db.session import Database
 from nurture.errors import DatabaseError, NurtureError
+from nurture.garbage import collect_page
 from nurture.sending import Postroom, Sent, never
 from nurture.watching import Watch
 
@@ -97,6 +98,7 @@ def _round(database: Database, postroom: Postroom, now: datetime, stopping: Call
     while not stopping():
         page = sending.send_due(database, postroom, now, stopping=stopping)
         sent += Done(sent=page)
+        collect_page()
         if page.due < sending.PAGE:
             break
     return Done(reviewed, scheduled, drafted, watched=watched) + sent
