@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nurture.core.conditions import All, Any, Compare, Condition, Idle, Not, Op, leaves, mentions
-from nurture.core.facts import SLOTS, asks_slots
 from nurture.core.findings import Texts
 from nurture.core.lifecycle import Lifecycle, Move
 from nurture.core.possible import alternatives, never_held, possible
@@ -138,14 +137,10 @@ def _asked(lifecycle: Lifecycle) -> Iterator[Condition]:
 
 
 def _slots(lifecycle: Lifecycle, texts: Texts) -> Iterator[Problem]:
-    fields = {field for when in _asked(lifecycle) for field in mentions(when) if asks_slots(field)}
     for slot in lifecycle.slots:
         if slot.values and slot.against >= set(slot.values):
             what = f"slot {slot.name!r} never counts: every one of its values is `against`"
             yield texts.problem(lifecycle.file, slot.line, what, "leave out those that qualify", word="against")
-        if "slots_filled" not in fields and f"{SLOTS}{slot.name}" not in fields:
-            what, hint = f"nothing asks for slot {slot.name!r}", f"ask known({SLOTS}{slot.name}) or slots_filled >= 1"
-            yield texts.problem(lifecycle.file, slot.line, what, hint, word=slot.name)
     yield from _too_many(lifecycle, texts)
 
 

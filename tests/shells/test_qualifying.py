@@ -9,6 +9,7 @@ from nurture.core.model import AccountId, ContactId, Event
 from nurture.db import tables
 from nurture.errors import UsageError
 from nurture.looking.qualification import qualification
+from nurture.looking.scores import score
 from tests.databases import count_queries
 from tests.programs import LIFECYCLE
 from tests.world import World
@@ -151,3 +152,18 @@ def test_a_program_that_asks_for_none_of_this_pays_nothing_for_it(world: World) 
         clicked = Event("clicked", world.now, "test", "c", ann)
         intake.record(connection, live.current(connection), [clicked], world.now)
     assert not [statement for statement in queries.statements if "events.account_id" in statement.split("FROM")[-1]]
+
+
+def test_scoring_afresh_agrees_with_what_is_stored_slots_and_signals_included(world: World) -> None:
+    world.apply({"sequences/lifecycle.yaml": ACCOUNTS + SLOTS.replace("demo_requested", "clicked")})
+    ann = world.contact("ann@acme.example", account={"name": "Acme"})
+    _signal(world, world.row(tables.Contact, id=ann).account_id)
+    _say(world, ann, budget="approved", need="reports")
+    world.advance(days=3)
+    world.record(ann, "demo_requested")
+    with world.database.read() as connection:
+        found = score(connection, world.program, ann, False, world.now)
+    assert found.agrees is True
+    assert found.receipt.standing == found.stored
+    assert found.stored is not None
+    assert found.stored.slots == (("budget", "approved"), ("need", "reports"))
