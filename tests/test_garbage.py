@@ -16,7 +16,7 @@ class Cycle:
     def __init__(self): self.me = self
     def __del__(self): Cycle.gone = True
 Cycle()
-held = [[] for _ in range(NEW_VALUES + 1)]
+held = [[] for _ in range(2 * NEW_VALUES)]
 assert Cycle.gone
 collect_rarely()
 assert 0 < gc.get_freeze_count() <= frozen
