@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nurture.core.conditions import Compare, Condition, Op, leaves, mentions
+from nurture.core.conditions import Compare, Condition, Op, leaves, mentions, say
 from nurture.core.facts import is_scored
 from nurture.core.findings import Texts
 from nurture.core.lifecycle import Lifecycle, Stage
 from nurture.core.lint_handoff import handoff_problems
 from nurture.core.lint_moves import move_problems, out_of_reach
+from nurture.core.possible import alternatives
 from nurture.core.program import Program
 from nurture.core.sequence import Sequence
 from nurture.core.words import Role
@@ -34,6 +35,9 @@ def lifecycle_problems(program: Program, texts: Texts) -> Iterator[Problem]:
     for condition, file, line in _conditions(program):
         for field, what in _unreachable(condition, lifecycle):
             yield texts.problem(file, line, what, _LOWER, word=field)
+        if file != lifecycle.file and alternatives(condition, lifecycle) == []:
+            what = f"this never holds, what it asks for contradicts itself: {say(condition)}"
+            yield texts.problem(file, line, what, "no contact can meet all of it")
     for level, condition in lifecycle.levels:
         for _, what in _unreachable(condition, lifecycle):
             yield texts.problem(lifecycle.file, 1, f"level {level!r}: {what}", _LOWER, word="levels")

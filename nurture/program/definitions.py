@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ import nurture
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.program import FieldSpec
 from nurture.core.schema import read_fields, read_lifecycle
-from nurture.errors import NotFound, ProgramError, UsageError
+from nurture.errors import NotFound, Problem, ProgramError, UsageError
 from nurture.program.folder import HOUSE, read_folder
 from nurture.program.lifecycle import lifecycle_text
 from nurture.program.reading import Reading, fields_known, text_hash
@@ -51,9 +51,9 @@ def find_lifecycle(word: str | None, folder: Path, fields: Mapping[str, FieldSpe
     if word is not None and (path := Path(word)).suffix in (".yaml", ".yml"):
         known = fields if fields is not None else {**_shipped_fields(), **_fields_of(folder)}
         return _read(path, str(path), known)
-    here = _of_folder(folder) if (folder / HOUSE).is_file() else {}
+    here, problems = _of_folder(folder) if (folder / HOUSE).is_file() else ({}, [])
     if word is None:
-        return _own(folder, here)
+        return _own(folder, here, problems)
     if word in here:
         return here[word]
     if word in packs():
@@ -62,17 +62,19 @@ def find_lifecycle(word: str | None, folder: Path, fields: Mapping[str, FieldSpe
     raise NotFound(f"there is no lifecycle {word!r}: there are {known_names}, and files that end in .yaml")
 
 
-def _own(folder: Path, here: Mapping[str, Lifecycle]) -> Lifecycle:
+def _own(folder: Path, here: Mapping[str, Lifecycle], problems: Sequence[Problem]) -> Lifecycle:
     if not (folder / HOUSE).is_file():
         raise UsageError(f"there is no {HOUSE} in {folder}: name a pack ({', '.join(packs())}) or a file")
-    reading = _reading(folder)
-    house = reading.house()
-    if house is None or house.lifecycle not in here:
-        raise ProgramError(reading.problems) if reading.problems else NotFound(f"{HOUSE} names no lifecycle")
-    return here[house.lifecycle]
+    house = _reading(folder).house()
+    if house is not None and house.lifecycle in here:
+        return here[house.lifecycle]
+    if problems:
+        raise ProgramError(problems)
+    raise NotFound(f"{HOUSE} names no lifecycle of this folder: there is {', '.join(here) or 'none'}")
 
 
-def _of_folder(folder: Path) -> dict[str, Lifecycle]:
+def _of_folder(folder: Path) -> tuple[dict[str, Lifecycle], list[Problem]]:
+    """Return the lifecycles of a folder by name, and what is wrong with the others."""
     reading = _reading(folder)
     fields = reading.fields()
     found = {}
@@ -80,7 +82,7 @@ def _of_folder(folder: Path) -> dict[str, Lifecycle]:
         lifecycle = reading.collect(partial(_parsed, reading.files[path], path, fields or {}))
         if lifecycle is not None:
             found[lifecycle.name] = lifecycle
-    return found
+    return found, reading.problems
 
 
 def _reading(folder: Path) -> Reading:

@@ -94,3 +94,9 @@ def test_a_signal_about_a_company_is_recorded_by_its_domain(office: Shell) -> No
         "there is no account with the domain" in office("events", "record", "no.example", "intent_signaled", code=1).err
     )
     assert Path(office.folder).is_dir()
+
+
+def test_a_lifecycle_with_mistakes_is_not_drawn_but_its_mistakes_are_named(nurture: Shell) -> None:
+    path = nurture.folder / "sequences/lifecycle.yaml"
+    path.write_text(path.read_text("utf-8").replace("start: lead", "start: leed"), "utf-8")
+    assert "unknown stage 'leed', did you mean 'lead'?" in nurture("lifecycle", "show", code=1).err

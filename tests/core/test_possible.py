@@ -10,6 +10,7 @@ from nurture.core.lint import lint
 from nurture.core.model import Standing
 from nurture.core.possible import never_held, possible
 from nurture.core.program import Program
+from nurture.core.sequence import Arm, Audience, Sequence, Step
 from nurture.core.words import Role, Team, Voice
 from tests.core.scored import NOW, SCORED, at_least, business_days, days, is_, situation
 
@@ -162,3 +163,11 @@ def test_a_stage_that_only_leads_to_itself_is_out_of_reach() -> None:
 def test_an_account_cap_is_part_of_its_cap() -> None:
     category = replace(SCORED.categories[0], account_cap=5000, line=8)
     assert "l.yaml:8:1: `account_cap` of category 'downloads' is above its cap" in problems(categories=(category,))
+
+
+def test_a_sequence_that_asks_for_the_impossible_is_named_with_its_line() -> None:
+    branch = Step("fork", "branch", arms=(Arm(All((is_("fit", "A"), is_("fit", "B"))), None),), line=4)
+    nobody = Sequence("s", Voice.MARKETING, (branch,), "newsletter", file="s.yaml", audience=Audience())
+    program = Program("hash", CALM, {"s": nobody})
+    found = "\n".join(map(str, lint(program, {}, (), {})))
+    assert "s.yaml:4:1: this never holds, what it asks for contradicts itself: fit is 'A' and fit is 'B'" in found
