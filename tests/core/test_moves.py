@@ -135,6 +135,35 @@ def test_conditions_that_differ_keep_people_from_flapping() -> None:
     assert goes(replace(there, contact=person("lead")), lifecycle, NOW + 60 * DAY) is None
 
 
+@pytest.mark.parametrize(("reason", "opens"), [("bad timing", 90), ("something else", 5), ("bad fit", None)])
+def test_the_cool_off_depends_on_why_they_left(reason: str, opens: int | None) -> None:
+    by_reason = (("bad timing", days(90)), ("bad fit", None))
+    lifecycle = conditioned(Compare("stage", Op.KNOWN), cool_off=days(5), cool_off_by=by_reason)
+    left = (change("prospect", "lead", NOW - 400 * DAY, "bad fit"), change("prospect", "lead", NOW, reason))
+    seen = situation(stage_changes=left)
+    assert opens_at(lifecycle.moves[0], seen, lifecycle) == (None if opens is None else NOW + opens * DAY)
+    assert review(seen, lifecycle) == (None if opens is None else NOW + opens * DAY)
+
+
+def test_without_a_length_for_other_reasons_they_do_not_wait() -> None:
+    lifecycle = conditioned(Compare("stage", Op.KNOWN), cool_off_by=(("bad fit", None),))
+    assert goes(situation(stage_changes=(change("prospect", "lead", NOW, "quiet"),)), lifecycle) == "prospect"
+
+
+def test_recycling_is_capped_over_all_moves_from_sales_back_to_marketing() -> None:
+    lifecycle = replace(SCORED, recycles=2)
+    there, back = (
+        change("lead", "prospect", NOW - 99 * DAY, "x"),
+        change("prospect", "lead", NOW - 98 * DAY, "rejected"),
+    )
+    quiet = {"contact": person("prospect")}
+    assert goes(situation(stage_changes=(there, back, there), **quiet), lifecycle) == "lead"
+    assert goes(situation(stage_changes=(there, back, there, back, there), **quiet), lifecycle) is None
+    assert review(situation(stage_changes=(there, back, there, back, there), **quiet), lifecycle) is None
+    by_hand = manual_move(situation(stage_changes=(there, back) * 3, **quiet), lifecycle, "lead", "rest", "rita", NOW)
+    assert by_hand.to_stage == "lead"
+
+
 # --- by hand ----------------------------------------------------------------------------------------------------------
 
 
