@@ -16,8 +16,10 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from bench import loop
-from nurture.core.lifecycle import Lifecycle, Stage
-from nurture.core.program import FieldSpec, FieldType, Program
+from nurture.core.definition import Stage
+from nurture.core.fields import FieldSpec
+from nurture.core.lifecycle import Lifecycle
+from nurture.core.program import FieldType, Program
 from nurture.core.words import Role, Team, Voice
 from nurture.db import migrate
 from nurture.db.session import Database

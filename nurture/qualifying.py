@@ -8,7 +8,8 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from nurture import intake
-from nurture.core.lifecycle import Lifecycle, Slot
+from nurture.core.definition import Slot
+from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import ContactId, Event
 from nurture.core.program import Program
 from nurture.core.qualification import SLOT_SET

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, Row
 from nurture import deciding, live
 from nurture.core.decide import decide
 from nurture.core.decision import Cancel, Hold, Send, Skip
+from nurture.core.definition import Stage
 from nurture.core.effects import Enroll
 from nurture.core.exits import has_left
 from nurture.core.gates import rate
-from nurture.core.lifecycle import Stage
 from nurture.core.model import ContactId, Enrollment, MessageId, Situation, Suppressed, VersionId
 from nurture.core.program import Program
 from nurture.core.schedule import next_send

@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 from nurture.core.countries import zone_of
 from nurture.core.model import Company, Contact
-from nurture.core.sequence import Delay, Window
 from nurture.core.spans import Span, Unit
+from nurture.core.windows import Delay, Window
 
 NO_HOLIDAYS: frozenset[date] = frozenset()
 

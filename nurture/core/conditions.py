@@ -14,21 +14,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from nurture.core import calendars
 from nurture.core.comparing import Op as Op
 from nurture.core.comparing import comparison
+from nurture.core.definition import Definition
 from nurture.core.events import HUMAN, KINDS
 from nurture.core.facts import FIELDS, SLOTS, reader
 from nurture.core.model import Company, Event, Situation, Value
 from nurture.core.spans import Span
 
-if TYPE_CHECKING:  # the lifecycle is made of conditions
-    from nurture.core.lifecycle import Lifecycle
-
-
-Test = Callable[[Situation, "Lifecycle", datetime], bool]
+Test = Callable[[Situation, Definition, datetime], bool]
 """Whether something holds for a situation at a moment."""
 
 
@@ -135,7 +132,7 @@ _SOMEWHERE = Company(name="", postal_address="")
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-def evaluate(condition: Condition, situation: Situation, lifecycle: Lifecycle, now: datetime) -> bool:
+def evaluate(condition: Condition, situation: Situation, lifecycle: Definition, now: datetime) -> bool:
     """Return whether the condition holds; scores are read from the situation's standing, as it was stored."""
     return condition.test(situation, lifecycle, now)
 
@@ -145,23 +142,23 @@ def done(did: Did, situation: Situation) -> Iterator[Event]:
     return (event for event in situation.events if event.kind == did.event and event.trust >= PROBABLY_HUMAN)
 
 
-def last_signal(situation: Situation, lifecycle: Lifecycle) -> datetime:
+def last_signal(situation: Situation, lifecycle: Definition) -> datetime:
     """Return when a human last did something, or when the contact entered the stage, if that was later."""
     entered = situation.contact.stage_since
     return max(entered, max((event.at for event in situation.events if is_signal(event, lifecycle)), default=entered))
 
 
-def is_signal(event: Event, lifecycle: Lifecycle) -> bool:
+def is_signal(event: Event, lifecycle: Definition) -> bool:
     """Return whether an event breaks the silence: a human kind, or one of the company's own that scores."""
     return event.trust >= PROBABLY_HUMAN and (event.kind in HUMAN or event.kind in signal_kinds(lifecycle))
 
 
-def signal_kinds(lifecycle: Lifecycle) -> frozenset[str]:
+def signal_kinds(lifecycle: Definition) -> frozenset[str]:
     """Return the kinds of events that break the silence."""
     return lifecycle.derived(_signal_kinds)
 
 
-def _signal_kinds(lifecycle: Lifecycle) -> frozenset[str]:
+def _signal_kinds(lifecycle: Definition) -> frozenset[str]:
     scoring = {kind for category in lifecycle.categories for kind, weight in category.weights.items() if weight > 0}
     return HUMAN | (lifecycle.event_kinds & scoring)
 
@@ -287,7 +284,7 @@ def _all(parts: Sequence[Condition]) -> Test:
         return _asked_once(field, parts, stop=False)
     tests = [part.test for part in parts]
 
-    def every(situation: Situation, lifecycle: Lifecycle, now: datetime) -> bool:
+    def every(situation: Situation, lifecycle: Definition, now: datetime) -> bool:
         for test in tests:  # noqa: SIM110 - a generator costs more than the tests
             if not test(situation, lifecycle, now):
                 return False
@@ -301,7 +298,7 @@ def _any(parts: Sequence[Condition]) -> Test:
         return _asked_once(field, parts, stop=True)
     tests = [part.test for part in parts]
 
-    def one(situation: Situation, lifecycle: Lifecycle, now: datetime) -> bool:
+    def one(situation: Situation, lifecycle: Definition, now: datetime) -> bool:
         for test in tests:  # noqa: SIM110 - a generator costs more than the tests
             if test(situation, lifecycle, now):
                 return True
@@ -321,7 +318,7 @@ def _asked_once(field: str, parts: Sequence[Condition], *, stop: bool) -> Test:
     read = reader(field)
     comparisons = [comparison(part.op, part.value) for part in parts if isinstance(part, Compare)]
 
-    def ask(situation: Situation, lifecycle: Lifecycle, now: datetime) -> bool:
+    def ask(situation: Situation, lifecycle: Definition, now: datetime) -> bool:
         value = read(situation, lifecycle)
         for holds in comparisons:
             if holds(value) is stop:
@@ -348,7 +345,7 @@ def _doing(did: Did) -> Test:
             return now - event.at < elapsed
         return within is None or end_of(within, event.at, situation) > now
 
-    def did_it(situation: Situation, lifecycle: Lifecycle, now: datetime) -> bool:
+    def did_it(situation: Situation, lifecycle: Definition, now: datetime) -> bool:
         count = 0
         for event in situation.events:
             if event.kind == kind and event.trust >= PROBABLY_HUMAN:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from nurture.core.lifecycle import Category, Lifecycle
+from nurture.core.definition import Category
+from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Event
 from nurture.core.signals import SIGNAL, expires_at, strength
 

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 from nurture.core.comparing import fold
+from nurture.core.definition import Definition
+from nurture.core.fields import FieldSpec
 from nurture.core.model import Company, Contact, Situation, Value
 from nurture.core.words import LIVE_ENROLLMENTS, SENT_MESSAGES, FieldType
-
-if TYPE_CHECKING:  # the lifecycle is made of conditions, and conditions read facts
-    from nurture.core.lifecycle import Lifecycle
-    from nurture.core.program import FieldSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ def asks_slots(field: str) -> bool:
     return field == "slots_filled" or field.startswith(SLOTS)
 
 
-def lookup(field: str, situation: Situation, lifecycle: Lifecycle) -> Value:
+def lookup(field: str, situation: Situation, lifecycle: Definition) -> Value:
     """Return what `field` says, None when it is unknown. Points are whole points, as a float."""
     return reader(field)(situation, lifecycle)
 
@@ -103,7 +100,7 @@ def reader(field: str) -> Reader:
     return lambda situation, lifecycle: None
 
 
-def count_filled(slots: Iterable[tuple[str, str]], lifecycle: Lifecycle) -> int:
+def count_filled(slots: Iterable[tuple[str, str]], lifecycle: Definition) -> int:
     """Return how many of the known (slot, value) count as filled: not those whose value speaks against."""
     against = {slot.name: slot.against for slot in lifecycle.slots if slot.against}
     return sum(value not in against.get(name, ()) for name, value in slots)
@@ -124,7 +121,7 @@ def known(value: object) -> Value:
 
 def template_values(
     situation: Situation,
-    lifecycle: Lifecycle,
+    lifecycle: Definition,
     company: Company,
     fields: Mapping[str, FieldSpec] | None = None,
     *,
@@ -152,7 +149,7 @@ def _tellable(contact: Contact, company: Company, fields: Mapping[str, FieldSpec
     return names | {f"account_{name}" for name in (contact.account.fields if contact.account else ())}
 
 
-def _told(name: str, contact: Contact, lifecycle: Lifecycle, company: Company) -> Value:
+def _told(name: str, contact: Contact, lifecycle: Definition, company: Company) -> Value:
     """Return what a name in a template says: what is built in, then what is extra of us, of the account, of them."""
     if name == "stage":
         return lifecycle.stage(contact.stage).label
@@ -226,7 +223,7 @@ def _of_contact(name: str) -> Reader:
 def _of_account(name: str) -> Reader:
     get = attrgetter(name)
 
-    def read(situation: Situation, _: Lifecycle) -> Value:
+    def read(situation: Situation, _: Definition) -> Value:
         account = situation.contact.account
         return None if account is None else known(get(account))
 
@@ -238,54 +235,54 @@ def _own_of_contact(name: str) -> Reader:
 
 
 def _own_of_account(name: str) -> Reader:
-    def read(situation: Situation, _: Lifecycle) -> Value:
+    def read(situation: Situation, _: Definition) -> Value:
         account = situation.contact.account
         return None if account is None else known(account.fields.get(name))
 
     return read
 
 
-def _fit(situation: Situation, _: Lifecycle) -> Value:
+def _fit(situation: Situation, _: Definition) -> Value:
     return situation.standing.grade if situation.standing else None
 
 
-def _fit_points(situation: Situation, _: Lifecycle) -> Value:
+def _fit_points(situation: Situation, _: Definition) -> Value:
     return situation.standing.fit_points / 100 if situation.standing else None
 
 
-def _engagement(situation: Situation, _: Lifecycle) -> Value:
+def _engagement(situation: Situation, _: Definition) -> Value:
     return situation.standing.engagement / 100 if situation.standing else None
 
 
-def _level(situation: Situation, _: Lifecycle) -> Value:
+def _level(situation: Situation, _: Definition) -> Value:
     return situation.standing.level if situation.standing else None
 
 
 def _slot(name: str) -> Reader:
-    def read(situation: Situation, _: Lifecycle) -> Value:
+    def read(situation: Situation, _: Definition) -> Value:
         slots = situation.standing.slots if situation.standing else ()
         return known(next((value for slot, value in slots if slot == name), None))
 
     return read
 
 
-def _slots_filled(situation: Situation, lifecycle: Lifecycle) -> Value:
+def _slots_filled(situation: Situation, lifecycle: Definition) -> Value:
     return count_filled(situation.standing.slots, lifecycle) if situation.standing else 0
 
 
-def _owner(situation: Situation, _: Lifecycle) -> Value:
+def _owner(situation: Situation, _: Definition) -> Value:
     return situation.contact.owner.email if situation.contact.owner else None
 
 
-def _active_sequences(situation: Situation, _: Lifecycle) -> Value:
+def _active_sequences(situation: Situation, _: Definition) -> Value:
     return sum(enrollment.state in LIVE_ENROLLMENTS for enrollment in situation.enrollments)
 
 
-def _sent_messages(situation: Situation, _: Lifecycle) -> Value:
+def _sent_messages(situation: Situation, _: Definition) -> Value:
     return sum(message.state in SENT_MESSAGES for message in situation.messages)
 
 
-Reader = Callable[[Situation, "Lifecycle"], Value]
+Reader = Callable[[Situation, Definition], Value]
 
 _READERS: Mapping[str, Reader] = {
     **{name: _of_contact(name) for name in FIELDS if name in Contact.__dataclass_fields__ and name != "owner"},

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from nurture.core.conditions import Condition
-from nurture.core.sequence import Window
 from nurture.core.spans import Span, Unit
+from nurture.core.windows import Window
 from nurture.core.working import OFFICE_HOURS
 
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)

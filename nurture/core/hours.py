@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import time
 
-from nurture.core.sequence import Window
+from nurture.core.windows import Window
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

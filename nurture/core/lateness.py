@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from nurture.core.calendars import add, closes_at, jitter, next_open
-from nurture.core.sequence import LatePolicy, Step, Window
+from nurture.core.sequence import LatePolicy, Step
 from nurture.core.spans import Span, Unit
+from nurture.core.windows import Window
 
 GRACE = timedelta(minutes=15)
 """How long after its slot a message always counts as on time: ticks and queues take a while."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nurture.core.conditions import Compare, Condition, Op, leaves, mentions, say
+from nurture.core.definition import Stage
 from nurture.core.facts import is_scored
 from nurture.core.findings import Texts
-from nurture.core.lifecycle import Lifecycle, Stage
+from nurture.core.lifecycle import Lifecycle
 from nurture.core.lint_handoff import handoff_problems
 from nurture.core.lint_moves import move_problems, out_of_reach
 from nurture.core.possible import alternatives

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import combinations
 
+from nurture.core.definition import Stage
 from nurture.core.findings import Texts
-from nurture.core.lifecycle import Lifecycle, Stage
+from nurture.core.lifecycle import Lifecycle
 from nurture.core.program import Program
 from nurture.core.sequence import Sequence, Trigger
 from nurture.core.words import Team, Voice

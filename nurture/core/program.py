@@ -5,26 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from nurture.core.fields import FieldSpec
 from nurture.core.lifecycle import Lifecycle
-from nurture.core.model import Company, Value, VersionId
+from nurture.core.model import Company, VersionId
 from nurture.core.rates import Rate
 from nurture.core.segments import NO_SEGMENTS, Segments
 from nurture.core.sequence import Sequence
 from nurture.core.words import FieldType as FieldType
 from nurture.core.words import Voice
-
-
-@dataclass(frozen=True, slots=True)
-class FieldSpec:
-    """A custom field as `fields.yaml` declares it. `on` is `contact` or `account`."""
-
-    name: str
-    type: FieldType
-    label: str
-    choices: tuple[str, ...] = ()
-    on: str = "contact"
-    default: Value = None
-    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)

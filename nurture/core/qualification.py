@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nurture.core.conditions import end_of
+from nurture.core.definition import Slot, SlotSource
 from nurture.core.events import KINDS
-from nurture.core.lifecycle import Lifecycle, Slot, SlotSource
+from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Event, Situation
 
 SLOT_SET = "slot_set"

@@ -10,8 +10,9 @@ from itertools import chain
 
 from nurture.core.conditions import evaluate, event_kinds, say
 from nurture.core.decay import TICK, left, part, ticks
+from nurture.core.definition import Category, Slot
 from nurture.core.events import KINDS
-from nurture.core.lifecycle import Category, FitRule, Lifecycle, Slot
+from nurture.core.lifecycle import FitRule, Lifecycle
 from nurture.core.model import Event, Situation, Standing
 from nurture.core.moves import move
 from nurture.core.qualification import SLOT_SET, SlotLine, lines

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import time
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
+from nurture.core.conditions import Condition
 from nurture.core.model import Data
 from nurture.core.spans import Span
+from nurture.core.windows import NO_DELAY, WORKDAYS, Delay, Window
 from nurture.core.words import Role, Voice
-
-if TYPE_CHECKING:  # conditions count business days with calendars, which read the windows and delays of this module
-    from nurture.core.conditions import Condition
 
 
 class Reentry(StrEnum):
@@ -36,38 +33,6 @@ class LatePolicy(StrEnum):
     SKIP = "skip"
     RESCHEDULE = "reschedule"
     EXPIRE = "expire"
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """When mail may go: weekdays (0 = Monday) and local hours [opens, closes) in the contact's zone.
-
-    Release is spread over `spread` minutes from the opening, seeded by the enrollment.
-    """
-
-    days: frozenset[int] = frozenset({0, 1, 2, 3, 4})
-    opens: time = time(9, 0)
-    closes: time = time(17, 0)
-    spread: int = 30
-
-
-ALWAYS_OPEN = Window(frozenset(range(7)), time(0, 0), time(0, 0), 0)
-"""A window that never closes (`opens == closes`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delay:
-    """How long a step waits after the one before it was finished.
-
-    `span` alone is elapsed or business days; `at` moves to that local time; `weekday` (0 = Monday) to the next one.
-    """
-
-    span: Span | None = None
-    at: time | None = None
-    weekday: int | None = None
-
-
-NO_DELAY = Delay()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +112,7 @@ class Sequence:
     reentry: Reentry = Reentry.ONCE
     reentry_after: Span | None = None
     priority: int = 50
-    window: Window = Window()
+    window: Window = WORKDAYS
     live: bool = True
     _by_id: Mapping[str, Step] = field(default_factory=dict, init=False, repr=False, compare=False)
 

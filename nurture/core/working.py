@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from nurture.core.calendars import NO_HOLIDAYS, day_begins, local_day, openings
-from nurture.core.sequence import Window
+from nurture.core.windows import Window
 
 OFFICE_HOURS = (Window(),)
 """The hours of somebody who has said nothing else: weekdays, 09:00-17:00."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
-from nurture.core.lifecycle import Stage
+from nurture.core.definition import Stage
 from nurture.core.program import SenderSpec
 from nurture.core.words import Voice
 from nurture.db import tables

@@ -13,7 +13,7 @@ from nurture.core.countries import zone_of
 from nurture.core.handoff import Handoff
 from nurture.core.model import Company, Rep, RepId
 from nurture.core.routing import Candidate
-from nurture.core.sequence import Window
+from nurture.core.windows import Window
 from nurture.core.words import HandoffState
 from nurture.core.working import WorkingCalendar, midnight
 from nurture.db import tables

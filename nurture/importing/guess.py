@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from nurture.core.fields import FieldSpec
 from nurture.core.mapping import Column, Expression, Mapping, Target
-from nurture.core.program import FieldSpec
 
 HEADERS = {
     "id": ("id", "contact id", "lead id", "record id", "external id", "customer id", "prospect id", "crm id"),

@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, tzinfo
 from functools import cache
 from zoneinfo import available_timezones
 
+from nurture.core.fields import FieldSpec
 from nurture.core.model import Value
-from nurture.core.program import FieldSpec
 from nurture.core.words import FieldType
 
 LONGEST = 2000

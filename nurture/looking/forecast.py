@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection
 
 from nurture import live
+from nurture.core.definition import Stage
 from nurture.core.exits import has_left
-from nurture.core.lifecycle import Stage
 from nurture.core.model import Contact, ContactId, Situation
 from nurture.core.program import Program
 from nurture.core.schedule import next_send

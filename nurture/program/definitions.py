@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import nurture
+from nurture.core.fields import FieldSpec
 from nurture.core.lifecycle import Lifecycle
-from nurture.core.program import FieldSpec
 from nurture.core.schema import read_fields, read_lifecycle
 from nurture.errors import NotFound, Problem, ProgramError, UsageError
 from nurture.program.folder import HOUSE, read_folder

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from nurture.core.fields import FieldSpec
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.lint import lint, template_problems
-from nurture.core.program import FieldSpec, Program
+from nurture.core.program import Program
 from nurture.core.schema import ANYTHING, House, look, read_sequence
 from nurture.core.segments import Segments
 from nurture.core.sequence import Sequence

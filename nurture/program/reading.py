@@ -10,8 +10,9 @@ from functools import partial
 from typing import TypeVar
 
 from nurture.core.facts import FIELDS
+from nurture.core.fields import FieldSpec
 from nurture.core.lifecycle import Lifecycle
-from nurture.core.program import FieldSpec, SenderSpec
+from nurture.core.program import SenderSpec
 from nurture.core.schema import (
     ANYTHING,
     Document,

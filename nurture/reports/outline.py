@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nurture.core.conditions import say
-from nurture.core.lifecycle import Lifecycle, Move, Stage
+from nurture.core.definition import Stage
+from nurture.core.lifecycle import Lifecycle, Move
 
 
 def outline(lifecycle: Lifecycle) -> Iterator[str]:

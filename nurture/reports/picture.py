@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from html import escape
 
 from nurture.core.conditions import say
-from nurture.core.lifecycle import Lifecycle, Move, Stage
+from nurture.core.definition import Stage
+from nurture.core.lifecycle import Lifecycle, Move
 
 WIDTH, HEIGHT = 200, 96
 _GAP, _MARGIN, _LANE = 150, 40, 30

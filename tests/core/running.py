@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from nurture.core.lifecycle import Lifecycle, Stage
+from nurture.core.definition import Stage
+from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import (
     Company,
     Contact,
@@ -20,8 +21,9 @@ from nurture.core.model import (
     Situation,
     VersionId,
 )
-from nurture.core.sequence import ALWAYS_OPEN, Delay, Exit, Sequence, Step
+from nurture.core.sequence import Exit, Sequence, Step
 from nurture.core.spans import parse_span
+from nurture.core.windows import ALWAYS_OPEN, Delay
 from nurture.core.words import EnrollmentState, MessageState, Role, Team, Voice
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any as Anything
 
 from nurture.core.conditions import All, Any, Compare, Condition, Did, Idle, Op
-from nurture.core.lifecycle import Category, FitModel, FitRule, Lifecycle, Move, Stage
+from nurture.core.definition import Category, Stage
+from nurture.core.lifecycle import FitModel, FitRule, Lifecycle, Move
 from nurture.core.model import (
     Account,
     AccountId,

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from nurture.core.arrivals import Arrival, Arrivals
 from nurture.core.conditions import All, Any, Compare, Condition, Did, Idle, Not, Op
+from nurture.core.definition import Category, Stage
 from nurture.core.effects import Enroll
 from nurture.core.facts import reader
-from nurture.core.lifecycle import Category, FitModel, FitRule, Lifecycle, Move, Stage
+from nurture.core.lifecycle import FitModel, FitRule, Lifecycle, Move
 from nurture.core.model import Account, AccountId, Contact, ContactId, Event, Rep, RepId, Situation, VersionId
 from nurture.core.program import Program
 from nurture.core.react import react

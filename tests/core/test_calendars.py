@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from nurture.core.calendars import add, closes_at, due, is_open, is_zone, jitter, next_open, resolve_zone, subtract
 from nurture.core.countries import ZONES, zone_of
 from nurture.core.model import Account, AccountId, Company
-from nurture.core.sequence import ALWAYS_OPEN, Delay, Window
 from nurture.core.spans import Span, Unit, parse_span
+from nurture.core.windows import ALWAYS_OPEN, Delay, Window
 from tests.core.running import NOW, contact
 
 BERLIN, LORD_HOWE, APIA, NEW_YORK = "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia", "America/New_York"

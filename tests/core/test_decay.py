@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nurture.core.decay import Curve, moment, ticks
-from nurture.core.lifecycle import Category, Lifecycle
+from nurture.core.definition import Category
+from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Event
 from tests.core.scored import DAY, NOW, SCORED, event
 

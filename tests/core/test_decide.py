@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from nurture.core.decide import Cancel, Decision, Due, Hold, Send, Skip, decide
 from nurture.core.gates import GATES
 from nurture.core.model import Suppressed
-from nurture.core.sequence import LatePolicy, Window
+from nurture.core.sequence import LatePolicy
 from nurture.core.spans import parse_span
+from nurture.core.windows import Window
 from nurture.core.words import EnrollmentState, MessageState, Scope, Voice
 from tests.core.running import (
     COMPANY,

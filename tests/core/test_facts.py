@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from nurture.core.facts import FIELDS, lookup, template_values
+from nurture.core.fields import FieldSpec
 from nurture.core.model import Company, OpenTask, Standing
-from nurture.core.program import FieldSpec
 from nurture.core.words import FieldType, MessageState
 from tests.core.scored import ACME, NOW, REP, SCORED, mail, person, run, situation
 

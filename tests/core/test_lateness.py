@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from nurture.core.lateness import GRACE, Later, Missed, grace, judge
-from nurture.core.sequence import ALWAYS_OPEN, LatePolicy, Step, Window
+from nurture.core.sequence import LatePolicy, Step
 from nurture.core.spans import parse_span
+from nurture.core.windows import ALWAYS_OPEN, Window
 from tests.core.running import NOW
 
 OFFICE = Window(spread=30)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from nurture.core.conditions import All, Compare, Op
-from nurture.core.lifecycle import Category, FitModel, FitRule, Lifecycle, Move, Stage
+from nurture.core.definition import Category, Stage
+from nurture.core.lifecycle import FitModel, FitRule, Lifecycle, Move
 from nurture.core.lint import lint
 from nurture.core.program import Program
 from nurture.core.sequence import Arm, Audience, Sequence, Step, Trigger

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nurture.core.conditions import All, Any, Compare, Condition, Did, Idle, Not, Op, evaluate
-from nurture.core.lifecycle import Move, Slot, Stage
+from nurture.core.definition import Slot, Stage
+from nurture.core.lifecycle import Move
 from nurture.core.lint import lint
 from nurture.core.model import Standing
 from nurture.core.possible import never_held, possible

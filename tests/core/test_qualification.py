@@ -4,8 +4,9 @@ from datetime import timedelta
 import pytest
 
 from nurture.core.conditions import Compare, Op, evaluate, say
+from nurture.core.definition import Slot, SlotSource
 from nurture.core.facts import lookup
-from nurture.core.lifecycle import Lifecycle, Move, Slot, SlotSource
+from nurture.core.lifecycle import Lifecycle, Move
 from nurture.core.model import Event, Situation
 from nurture.core.moves import move, review_at
 from nurture.core.qualification import filled, lines

@@ -13,8 +13,9 @@ from nurture.core.conditions import Compare, Op
 from nurture.core.effects import OpenTaskFor, Plan, PlanMessage, UpdateContact
 from nurture.core.model import Enrollment, MessageBrief, MessageId, OpenTask, Situation
 from nurture.core.schedule import NextSend, after_message, after_task, next_send, reads_more, rest, schedule
-from nurture.core.sequence import Arm, LatePolicy, Sequence, Step, Window
+from nurture.core.sequence import Arm, LatePolicy, Sequence, Step
 from nurture.core.spans import parse_span
+from nurture.core.windows import Window
 from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState, MessageState, Voice
 from tests.core.running import COMPANY, LIFECYCLE, NOW, after, brief, contact, email, enrollment, sequence, situation
 

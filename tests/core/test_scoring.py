@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nurture.core.conditions import Did, Not
-from nurture.core.lifecycle import Category, FitModel, FitRule
+from nurture.core.definition import Category
+from nurture.core.lifecycle import FitModel, FitRule
 from nurture.core.model import Event, Standing
 from nurture.core.receipts import receipt
 from nurture.core.scoring import engagement, fit, reaches, restand, standing

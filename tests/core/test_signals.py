@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nurture.core.decay import moment, ticks
-from nurture.core.lifecycle import Category
+from nurture.core.definition import Category
 from nurture.core.model import Event, Situation
 from nurture.core.receipts import receipt
 from nurture.core.scoring import engagement, reaches

@@ -11,9 +11,10 @@ from nurture.core.answers import Advance, Answer, Finish, Sleep
 from nurture.core.conditions import Compare, Op
 from nurture.core.effects import MoveStage, OpenTaskFor, PlanMessage, RecordEvent, UpdateContact
 from nurture.core.model import Enrollment, OpenTask, Situation
-from nurture.core.sequence import ALWAYS_OPEN, Arm, Delay, LatePolicy, Step, Window
+from nurture.core.sequence import Arm, LatePolicy, Step
 from nurture.core.spans import parse_span
 from nurture.core.steps import STEPS
+from nurture.core.windows import ALWAYS_OPEN, Delay, Window
 from nurture.core.words import EnrollmentState, Voice
 from tests.core.running import COMPANY, LIFECYCLE, NOW, after, contact, email, enrollment, sequence, situation
 

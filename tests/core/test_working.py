@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nurture.core.calendars import day_begins
-from nurture.core.sequence import Window
+from nurture.core.windows import Window
 from nurture.core.working import (
     WorkingCalendar,
     add,

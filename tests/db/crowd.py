@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from nurture.core.conditions import All, Any, Compare, Condition, Did, Idle, Not, Op, evaluate
-from nurture.core.lifecycle import Lifecycle, Slot
+from nurture.core.definition import Slot
+from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import ContactId, Situation
 from nurture.core.spans import Span, Unit
 from nurture.core.words import EnrollmentState, HandoffState, MessageState, Scope, TaskState

@@ -8,10 +8,11 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nurture.core.fields import FieldSpec
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.mapping import Expression, Mapping, Target, parse_expression
 from nurture.core.model import Company
-from nurture.core.program import FieldSpec, Program
+from nurture.core.program import Program
 from nurture.core.words import FieldType
 from nurture.importing.rows import Row, bind
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from nurture.core.program import FieldSpec
+from nurture.core.fields import FieldSpec
 from nurture.core.words import FieldType
 from nurture.importing import values
 from nurture.importing.guess import guess

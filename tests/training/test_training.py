@@ -16,8 +16,9 @@ import pytest
 
 from nurture.core.conditions import Condition
 from nurture.core.facts import reader
+from nurture.core.fields import FieldSpec
 from nurture.core.model import Contact, ContactId, Event, Situation, Value
-from nurture.core.program import FieldSpec, Program
+from nurture.core.program import Program
 from nurture.core.ranking import ranked
 from nurture.core.schema import parse_condition, read_lifecycle
 from nurture.core.words import FieldType

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from nurture.core.calendars import is_open, next_open, resolve_zone
 from nurture.core.decision import Due, Finding, Hold
 from nurture.core.model import Data
-from nurture.core.sequence import Window
+from nurture.core.windows import Window
 
 
 def check(due: Due, now: datetime) -> Finding:

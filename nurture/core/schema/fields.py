@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from nurture.core.fields import FieldSpec
 from nurture.core.model import Value
-from nurture.core.program import FieldSpec
 from nurture.core.schema.comparisons import fits
 from nurture.core.schema.document import parse
 from nurture.core.schema.flaws import Flaw, Flaws, flawed

@@ -23,8 +23,8 @@ from nurture.core.schema.document import Document, Path
 from nurture.core.schema.flaws import Flaw, Flaws, flawed, meant
 from nurture.core.schema.shapes import Elapsed, EventName, Length, Name, Shape, StageName, Text, When, one_of, shown
 from nurture.core.schema.timing import WindowField
-from nurture.core.sequence import Window
 from nurture.core.spans import Span, Unit
+from nurture.core.windows import Window
 from nurture.core.working import OFFICE_HOURS, parse_working
 
 SECTION = ("handoff",)

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from nurture.core.conditions import Condition, Did, Idle, leaves
+from nurture.core.definition import Category, Stage
 from nurture.core.events import KINDS
 from nurture.core.facts import SLOTS
-from nurture.core.lifecycle import Category, FitModel, FitRule, Lifecycle, Move, Rank, Stage
+from nurture.core.lifecycle import FitModel, FitRule, Lifecycle, Move, Rank
 from nurture.core.schema.document import Document, parse
 from nurture.core.schema.flaws import Flaw, Flaws, flawed
 from nurture.core.schema.handoff import HandoffField, handoff

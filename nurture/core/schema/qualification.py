@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, model_validator
 
-from nurture.core.lifecycle import Slot, SlotSource
+from nurture.core.definition import Slot, SlotSource
 from nurture.core.schema.document import Document
 from nurture.core.schema.flaws import Flaw, Flaws, flawed, meant
 from nurture.core.schema.shapes import EventName, Length, Shape, Text, shown

@@ -30,8 +30,9 @@ from nurture.core.schema.shapes import (
 from nurture.core.schema.steps import AnyStep, BranchStep, EmailStep, Steps, walk
 from nurture.core.schema.timing import WindowField
 from nurture.core.schema.vocabulary import ANYTHING, Vocabulary
-from nurture.core.sequence import Arm, Audience, Exit, Reentry, Sequence, Step, Trigger, Window
+from nurture.core.sequence import Arm, Audience, Exit, Reentry, Sequence, Step, Trigger
 from nurture.core.spans import Span, Unit
+from nurture.core.windows import Window
 from nurture.core.words import Role, Voice
 
 OWNER = "owner"

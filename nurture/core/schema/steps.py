@@ -32,7 +32,8 @@ from nurture.core.schema.shapes import (
     vocabulary,
 )
 from nurture.core.schema.timing import DelayField, LateField, WaitField
-from nurture.core.sequence import NO_DELAY, LatePolicy
+from nurture.core.sequence import LatePolicy
+from nurture.core.windows import NO_DELAY
 
 DISPOSITIONS = (
     "bad_data",

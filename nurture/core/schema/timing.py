@@ -9,8 +9,9 @@ from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo
 
 from nurture.core.schema.flaws import Flaw, Flaws, flawed, meant
 from nurture.core.schema.shapes import Clock, Elapsed, Length, Shape, shown, weekday
-from nurture.core.sequence import ALWAYS_OPEN, Delay, LatePolicy, Window
+from nurture.core.sequence import LatePolicy
 from nurture.core.spans import Span
+from nurture.core.windows import ALWAYS_OPEN, Delay, Window
 
 Weekday = Annotated[int, BeforeValidator(weekday)]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from nurture.core.program import FieldSpec
+from nurture.core.fields import FieldSpec
 from nurture.core.words import FieldType, Voice
 
 

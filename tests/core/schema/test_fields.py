@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from nurture.core.fields import FieldSpec
 from nurture.core.mapping import Column, EventWhen, Expression, Given, SuppressWhen, Target
-from nurture.core.program import FieldSpec
 from nurture.core.schema import Vocabulary, read_fields, read_mapping
 from nurture.core.words import FieldType, Scope
 from nurture.errors import ProgramError

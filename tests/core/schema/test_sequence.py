@@ -8,8 +8,9 @@ import pytest
 
 from nurture.core.conditions import Compare, Op
 from nurture.core.schema import Vocabulary, read_sequence
-from nurture.core.sequence import ALWAYS_OPEN, Arm, Audience, Delay, Exit, LatePolicy, Reentry, Trigger, Window
+from nurture.core.sequence import Arm, Audience, Exit, LatePolicy, Reentry, Trigger
 from nurture.core.spans import Span, Unit
+from nurture.core.windows import ALWAYS_OPEN, Delay, Window
 from nurture.core.words import FieldType, Role, Voice
 from nurture.errors import ProgramError
 
