@@ -18,7 +18,7 @@ from nurture.core.model import VersionId
 from nurture.core.program import Program
 from nurture.core.sequence import Sequence
 from nurture.db import members, programs
-from nurture.errors import NotFound, Refused
+from nurture.errors import NotFound, ProgramError, Refused
 from nurture.program.artifact import Artifact
 from nurture.program.load import Loaded, read_version, rebuild
 from nurture.program.reading import text_hash
@@ -137,8 +137,12 @@ def _check_stages(connection: Connection, program: Program) -> None:
         )
 
 
-def _lifecycle_of(connection: Connection, program_hash: str) -> str:
-    program = _cached.get(program_hash) or _read(connection, program_hash)
+def _lifecycle_of(connection: Connection, program_hash: str) -> str | None:
+    """Return the hash of the lifecycle of a stored program, None where this version cannot read it any more."""
+    try:
+        program = _cached.get(program_hash) or _read(connection, program_hash)
+    except ProgramError:
+        return None
     return program.lifecycle.hash
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
 from nurture import live
 from nurture.backtests import Restanding, Restandings, restandings
@@ -12,6 +13,8 @@ from nurture.cli.checking import checked
 from nurture.cli.context import Context, now_of, opened
 from nurture.cli.output import JsonOption, counting, note, print_json, print_table, say
 from nurture.core.model import Standing
+from nurture.core.program import Program
+from nurture.errors import ProgramError
 from nurture.live import Applied
 from nurture.program.load import Loaded
 
@@ -54,7 +57,7 @@ def print_files(applied: Applied) -> None:
 def back_test(context: Context, loaded: Loaded, sample: int = SAMPLE) -> Restandings | None:
     """Return what the folder's lifecycle would make of everybody, None where it is live already or nobody is there."""
     with context.database.read() as connection:
-        program = live.current_if_any(connection)
+        program = _live(connection)
     if program is None or program.lifecycle.hash == loaded.program.lifecycle.hash:
         return None
     proposed = loaded.program.lifecycle
@@ -63,6 +66,14 @@ def back_test(context: Context, loaded: Loaded, sample: int = SAMPLE) -> Restand
             context.database, program.lifecycle, proposed, now_of(context), at_most=sample or None, heard=heard
         )
     return found if found.contacts else None
+
+
+def _live(connection: Connection) -> Program | None:
+    """Return what is live, None where nothing is, or where this version cannot read it: an apply mends that."""
+    try:
+        return live.current_if_any(connection)
+    except ProgramError:
+        return None
 
 
 def print_back_test(found: Restandings) -> None:

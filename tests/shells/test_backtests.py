@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nurture import backtests, engine
+from nurture import backtests, engine, live
 from nurture.backtests import Parting
 from nurture.core.conditions import Did
 from nurture.core.lifecycle import Lifecycle
@@ -137,3 +137,15 @@ def test_going_back_to_the_first_lifecycle_scores_everybody_anew_again(world: Wo
         world.apply(changes)
         world.work()
         assert world.row(tables.Standing, contact_id=ann).model_hash == world.program.lifecycle.hash
+
+
+def test_a_program_that_can_no_longer_be_read_does_not_stand_in_the_way_of_the_next(world: World) -> None:
+    text = LIFECYCLE.replace("name: small", "name: small\ndescription: of an older version")
+    world.apply({"sequences/lifecycle.yaml": text})
+    with world.database.write() as connection:
+        blob = tables.Blob.__table__
+        connection.execute(blob.update().where(blob.c.content == text).values(content="kind: lifecycle\nold: true\n"))
+    live._cached.clear()
+    world.apply({"sequences/lifecycle.yaml": LOWER})
+    with world.database.read() as connection:
+        assert programs.restanding(connection)
