@@ -13,7 +13,8 @@ from nurture.core.facts import FIELDS, SLOTS, is_scored
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.words import LIVE_ENROLLMENTS, SENT_MESSAGES, HandoffState, TaskState
 from nurture.db import tables
-from nurture.db.sides import Count, Domain, Nothing, Number, Own, Side, Text, Texts, Truth, json_items
+from nurture.db.folding import Domain
+from nurture.db.sides import Count, Nothing, Number, Own, Side, Text, Texts, Truth, json_items
 
 CONTACT = tables.Contact.__table__
 ACCOUNT = tables.Account.__table__

@@ -9,16 +9,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
 
 from nurture.core.comparing import Op, fold
 from nurture.core.model import Value
+from nurture.db.folding import ByCode, Has, Is, patterns
 
 Answer = sa.ColumnElement[bool]
 Term = sa.ColumnElement[Any]
@@ -95,14 +93,14 @@ class Text:
 
     def contains(self, part: str) -> Answer:
         """Look for the part; every wildcard is a character like others."""
-        found = _Has(self.term, *_patterns(fold(part)))
+        found = Has(self.term, *patterns(fold(part)))
         return found if part.strip() else sa.and_(found, self.known())
 
     def ordered(self, op: Op, value: Value) -> Answer:
         """Compare code points, whatever the order of the database's language is."""
         if not isinstance(value, str):
             return sa.false()
-        return sa.and_(ORDERS[op](_ByCode(self.term), value), self.known())
+        return sa.and_(ORDERS[op](ByCode(self.term), value), self.known())
 
     def known(self) -> Answer:
         """Say whether there is more than blanks."""
@@ -218,7 +216,7 @@ class Texts:
 
     def contains(self, part: str) -> Answer:
         """Say whether one of its texts is this one, whatever the case."""
-        return self._has(lambda item: _Is(item, *_patterns(fold(part))))
+        return self._has(lambda item: Is(item, *patterns(fold(part))))
 
     def ordered(self, op: Op, value: Value) -> Answer:
         """Say no: a list has no order."""
@@ -341,140 +339,3 @@ def _is_number(value: Value) -> bool:
 def _number(value: Any) -> Term:
     """Return a number as the database compares it exactly: whole ones as such, others as doubles."""
     return sa.literal(value, sa.BigInteger if isinstance(value, int) else sa.Double)
-
-
-# --- what the databases write differently -----------------------------------------------------------------------------
-
-
-class _Fold(FunctionElement[str]):
-    """A text as `core.comparing.fold` returns it."""
-
-    name = "fold"
-    type = sa.Text()
-    inherit_cache = True
-
-
-@compiles(_Fold, "sqlite")
-def _fold_on_sqlite(element: _Fold, compiler: Any, **options: Any) -> str:
-    return f"nurture_fold({compiler.process(element.clauses, **options)})"
-
-
-@compiles(_Fold, "postgresql")
-def _fold_on_postgresql(element: _Fold, compiler: Any, **options: Any) -> str:
-    (text,) = element.clauses
-    lowered = sa.func.lower(sa.collate(text, "C"))
-    upper, lower = _letters()
-    mapped = sa.func.translate(lowered, sa.literal_column(f"'{upper}'"), sa.literal_column(f"'{lower}'"))
-    is_ascii = sa.func.octet_length(text) == sa.func.length(text)
-    return f"({compiler.process(sa.case((is_ascii, lowered), else_=mapped), **options)})"
-
-
-_LAST_LETTER = 0x1F000
-"""Beyond this no letters have a case."""
-
-
-@lru_cache(maxsize=1)
-def _letters() -> tuple[str, str]:
-    """Return the letters that fold to others, and these; ASCII is done by lower()."""
-    upper = "".join(chr(code) for code in range(0x80, _LAST_LETTER) if fold(chr(code)) != chr(code))
-    return upper, fold(upper)
-
-
-class _Has(FunctionElement[bool]):
-    """Whether a text has a folded part in it: the text, the part, and the part as a regular expression.
-
-    PostgreSQL folds nothing: its pattern names every letter that folds to one of the part's, which is faster.
-    """
-
-    name = "has"
-    type = sa.Boolean()
-    inherit_cache = True
-
-
-@compiles(_Has, "sqlite")
-def _has_on_sqlite(element: _Has, compiler: Any, **options: Any) -> str:
-    text, part = (compiler.process(each, **options) for each in list(element.clauses)[:2])
-    return f"(instr(nurture_fold({text}), {part}) > 0)"
-
-
-@compiles(_Has, "postgresql")
-def _has_on_postgresql(element: _Has, compiler: Any, **options: Any) -> str:
-    text, _, pattern = element.clauses
-    return f'(({compiler.process(text, **options)}) COLLATE "C" ~ {compiler.process(pattern, **options)})'
-
-
-class _Is(FunctionElement[bool]):
-    """Whether a text is a folded one: as `_Has`, with nothing before it and nothing after it."""
-
-    name = "is"
-    type = sa.Boolean()
-    inherit_cache = True
-
-
-@compiles(_Is, "sqlite")
-def _is_on_sqlite(element: _Is, compiler: Any, **options: Any) -> str:
-    text, part = (compiler.process(each, **options) for each in list(element.clauses)[:2])
-    return f"(nurture_fold({text}) = {part})"
-
-
-@compiles(_Is, "postgresql")
-def _is_on_postgresql(element: _Is, compiler: Any, **options: Any) -> str:
-    text, _, pattern = (compiler.process(each, **options) for each in element.clauses)
-    return f"""(({text}) COLLATE "C" ~ ('\\A(?:' || {pattern} || ')\\Z'))"""
-
-
-def _patterns(part: str) -> tuple[Term, Term]:
-    """Return a folded part as a value, and as a regular expression."""
-    return sa.literal(part, sa.Text), sa.literal("".join(map(_pattern, part)), sa.Text)
-
-
-def _pattern(letter: str) -> str:
-    """Return what matches every character that folds to this one."""
-    written = _written(letter)
-    if len(written) > 1:
-        return f"[{written}]"
-    return letter if letter.isalnum() or not letter.isascii() else f"\\{letter}"
-
-
-def _written(letter: str) -> str:
-    upper, lower = _letters()
-    others = [upper[place] for place, found in enumerate(lower) if found == letter]
-    both = {letter, letter.upper()} if letter.isascii() else {letter}
-    return "".join(sorted({*both, *others}))
-
-
-class _ByCode(FunctionElement[str]):
-    """A text that is ordered by its code points, which SQLite does by itself."""
-
-    name = "by_code"
-    type = sa.Text()
-    inherit_cache = True
-
-
-@compiles(_ByCode, "sqlite")
-def _as_it_is(element: _ByCode, compiler: Any, **options: Any) -> str:
-    return str(compiler.process(element.clauses, **options))
-
-
-@compiles(_ByCode, "postgresql")
-def _collated(element: _ByCode, compiler: Any, **options: Any) -> str:
-    return f'({compiler.process(element.clauses, **options)} COLLATE "C")'
-
-
-class Domain(FunctionElement[str]):
-    """What stands behind the last `@` of an address, folded."""
-
-    name = "domain"
-    type = sa.Text()
-    inherit_cache = True
-
-
-@compiles(Domain, "sqlite")
-def _domain_on_sqlite(element: Domain, compiler: Any, **options: Any) -> str:
-    return f"nurture_fold(nurture_domain({compiler.process(element.clauses, **options)}))"
-
-
-@compiles(Domain, "postgresql")
-def _domain_on_postgresql(element: Domain, compiler: Any, **options: Any) -> str:
-    (address,) = element.clauses
-    return str(compiler.process(_Fold(sa.func.substring(address, sa.literal_column("'[^@]*$'"))), **options))
