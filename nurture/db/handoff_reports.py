@@ -1,7 +1,8 @@
 """Counts for the report of handoffs, each one statement over the tables. Changes nothing.
 
 Every row has the same columns: `name`, how many were opened (or given), accepted, rejected, returned and still open,
-how many broke the promise (`late`), and the working minutes until they were accepted on average (`minutes`).
+how many broke the promise (`late`) or went to somebody else (`passed_on`), and the working minutes until they were
+accepted on average (`minutes`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Result, Row, Select, and_, func, literal, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Result, Row, Select, and_, func, literal, select
 
 from nurture.core.words import HandoffState
 from nurture.db import tables
@@ -29,14 +30,13 @@ def total(connection: Connection, since: datetime, now: datetime) -> Rows:
 
 
 def by_rep(connection: Connection, since: datetime, now: datetime) -> Rows:
-    """Return a row for each rep about what they were given since then; `passed_on` went to somebody else."""
+    """Return a row for each rep about what they were given since then."""
     query = _counted(
         _REP.c.email,
         (_A.c.id, _A.c.ended_why, _late(_A.c.due_at, _A.c.ended_at, now), _A.c.worked_minutes),
         _A.c.ended_at.is_(None),
     )
-    answers = (*(str(state) for state in HandoffState if state is not HandoffState.OPEN), "left sales")
-    others = func.count(_A.c.id).filter(_A.c.ended_at.is_not(None), _A.c.ended_why.not_in(answers)).label("passed_on")
+    others = func.count(_A.c.id).filter(_passed_on(_A)).label("passed_on")
     joined = query.add_columns(others).select_from(_A.join(_REP, _REP.c.id == _A.c.rep_id))
     ordered = joined.where(_A.c.at >= since).group_by(_REP.c.email).order_by(_REP.c.email)
     return connection.execute(ordered).fetchall()
@@ -70,7 +70,9 @@ def _handoffs(name: ColumnElement[Any], since: datetime, now: datetime) -> Selec
     had = _A.alias("had")
     late = select(had.c.id).where(had.c.handoff_id == _H.c.id, _late(had.c.due_at, had.c.ended_at, now)).exists()
     of = (_H.c.id, _H.c.state, late, _A.c.worked_minutes)
-    query = _counted(name, of, _H.c.state == HandoffState.OPEN)
+    gone = select(had.c.id).where(had.c.handoff_id == _H.c.id, had.c.rep_id.is_not(None), _passed_on(had)).exists()
+    passed_on = func.count(_H.c.id).filter(gone).label("passed_on")
+    query = _counted(name, of, _H.c.state == HandoffState.OPEN).add_columns(passed_on)
     return query.select_from(_H.outerjoin(_A, accepted)).where(_H.c.opened_at >= since)
 
 
@@ -88,6 +90,12 @@ def _counted(
         func.avg(minutes).filter(ended == str(HandoffState.ACCEPTED)).label("minutes"),
     ]
     return select(*columns)
+
+
+def _passed_on(had: FromClause) -> ColumnElement[bool]:
+    """Say of an assignment that it ended without an answer of the rep who had it."""
+    answers = (*(str(state) for state in HandoffState if state is not HandoffState.OPEN), "left sales")
+    return and_(had.c.ended_at.is_not(None), had.c.ended_why.not_in(answers))
 
 
 def _late(due: ColumnElement[Any], ended: ColumnElement[Any], now: datetime) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ timers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -161,6 +161,9 @@ def _pass_on(page: _Page, row: Row[Any], why: str, *, or_keep: bool = False) -> 
 
 def _routed(page: _Page, row: Row[Any], had: Sequence[int]) -> Routed:
     situation = page.loaded[row.contact_id]
+    owner = situation.contact.owner
+    if row.took_owner and owner is not None and owner.id == row.rep_id:  # the owner only because they had it
+        situation = replace(situation, contact=replace(situation.contact, owner=None))
     lifecycle = page.program.lifecycle
     return route(situation, lifecycle.handoff, page.desk, lifecycle, page.now, had=had)
 

@@ -68,13 +68,13 @@ def handoffs(connection: Connection, since: datetime, now: datetime) -> Handoffs
         since=since,
         total=_line(all_, reasons),
         reasons=reasons,
-        reps=tuple(_line(row, passed_on=row.passed_on) for row in handoff_reports.by_rep(connection, since, now)),
+        reps=tuple(map(_line, handoff_reports.by_rep(connection, since, now))),
         rules=tuple(line for kind, line in grounds if kind == "fit"),
         categories=tuple(line for kind, line in grounds if kind == "engagement"),
     )
 
 
-def _line(row: Row[Any], why: Mapping[str, int] | None = None, passed_on: int = 0) -> Line:
+def _line(row: Row[Any], why: Mapping[str, int] | None = None) -> Line:
     minutes = round(row.minutes) if row.minutes is not None else None
     counts = (row.opened, row.accepted, row.rejected, row.returned, row.still_open, row.late)
-    return Line(row.name, *counts, minutes, passed_on, why or {})
+    return Line(row.name, *counts, minutes, row.passed_on, why or {})

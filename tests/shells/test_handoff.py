@@ -112,6 +112,7 @@ def test_a_handoff_is_routed_warned_escalated_reassigned_and_accepted(handed: Wo
     passed = handed.row(tables.Handoff)
     assert (passed.rep_id, passed.warned_at, passed.escalated_at) == (sam.id, None, None)
     assert handed.row(tables.Contact, id=ann).owner_id == sam.id
+    assert passed.packet["conflicts"] == [], "rita was the owner only because she had it"
     assert {t.state for t in handed.rows(tables.Task, kind="handoff")} == {"cancelled"}
     first, second = handed.rows(tables.Assignment)
     assert (first.rep_id, first.ended_why, first.worked_minutes) == (rita.id, "did not answer in time", 480)
@@ -441,6 +442,7 @@ def test_the_report_counts_answers_by_rep_by_reason_and_by_what_had_scored(hande
         later = report(connection, handed.now, handed.now)
     total = found.total
     assert (total.opened, total.accepted, total.rejected, total.open, total.late, total.minutes) == (4, 1, 2, 1, 1, 60)
+    assert (total.passed_on, later.total.passed_on) == (1, 0)
     assert found.reasons == {"bad_fit": 1, "not_now": 1}
     by_rep = {line.name: (line.opened, line.accepted, line.rejected, line.late, line.passed_on) for line in found.reps}
     assert by_rep == {rita.email: (3, 1, 1, 0, 0), sam.email: (2, 0, 1, 1, 1)}
