@@ -104,6 +104,7 @@ def print_done(done: Done, now: datetime, as_json: bool) -> None:
     mail = {part.name: getattr(done.sent, part.name) for part in fields(Sent) if part.name != "due"}
     counts: dict[str, Any] = {
         "reviewed": done.reviewed,
+        "watched": done.watched,
         "scheduled": done.scheduled,
         "drafted": done.drafted,
         **mail,
@@ -117,6 +118,7 @@ def print_done(done: Done, now: datetime, as_json: bool) -> None:
 
 _LABELS = {
     "reviewed": "contacts reviewed",
+    "watched": "handoffs looked at",
     "scheduled": "runs looked at",
     "drafted": "drafts written or expired",
     "accepted": "messages sent",

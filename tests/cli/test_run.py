@@ -7,14 +7,17 @@ import os
 import signal
 import socket
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nurture.cli.running import print_done
 from nurture.cli.serve import address_of, listen
 from nurture.db import instance
 from nurture.db.session import Database
+from nurture.scheduler import Done
 from tests.cli.conftest import Shell
 from tests.processes import started
 
@@ -41,6 +44,11 @@ def test_once_tells_where_it_runs_and_what_it_did(nurture: Shell) -> None:
     for word in (str(nurture.folder), "nurture.db", "providers outbox", "program ", "2 contacts"):
         assert word in said.err
     assert nurture("run", "--once", "--json").json["scheduled"] == 0
+
+
+def test_it_tells_of_handoffs_whose_clock_rang(capsys: pytest.CaptureFixture[str]) -> None:
+    print_done(Done(watched=2), datetime(2026, 3, 2, 9, tzinfo=UTC), as_json=False)
+    assert "handoffs looked at       2" in capsys.readouterr().out
 
 
 def test_the_start_line_never_shows_a_password(nurture: Shell) -> None:
