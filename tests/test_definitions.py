@@ -97,6 +97,20 @@ def test_buyers_are_customers_and_rivals_are_nobodys(pack: str) -> None:
     assert role(pack, lives(pack, account=RIVAL)) is Role.OUT
 
 
+@pytest.mark.parametrize("pack", PACKS)
+def test_whoever_is_disqualified_by_mistake_is_taken_back_by_hand_and_never_by_the_engine(pack: str) -> None:
+    lifecycle = PACKS[pack]
+    ways = [move for move in lifecycle.moves if lifecycle.stage(move.from_stage).role is Role.OUT]
+    assert [(move.to_stage, move.when) for move in ways] == [(lifecycle.start, None)]
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_a_handoff_that_nobody_answers_is_warned_of_and_passed_on(pack: str) -> None:
+    sla = PACKS[pack].handoff.sla
+    assert sla is not None
+    assert None not in (sla.warn_after, sla.escalate_after, sla.reassign_after)
+
+
 # --- two-way ----------------------------------------------------------------------------------------------------------
 
 
@@ -159,6 +173,13 @@ def test_icp_intent_is_a_ladder_and_every_rung_asks_for_more() -> None:
     assert lives("icp-intent", *asked).stage == "sql"
     assert lives("icp-intent", *asked, said(5, "budget_authority", "decides")).stage == "hql"
     assert lives("icp-intent", *asked, title="Director of Finance").stage == "hql"
+
+
+def test_icp_intent_whoever_turns_out_to_have_no_authority_leaves_the_top_rung() -> None:
+    asked = (*(on(day, "content_downloaded") for day in (1, 2)), on(3, "intent_signaled"), on(4, "demo_requested"))
+    climbed = (*asked, said(5, "budget_authority", "decides"))
+    assert lives("icp-intent", *climbed, until=22).stage == "hql"
+    assert lives("icp-intent", *climbed, said(6, "budget_authority", "none"), until=22).stage == "sql"
 
 
 def test_icp_intent_any_score_without_a_meaningful_interaction_stays_with_marketing() -> None:
