@@ -100,7 +100,7 @@ def _in_flight(connection: Connection) -> Finding:
     if not count:
         return Finding("in flight", State.OK, "nothing is being sent right now")
     later = f"after {until:%H:%M:%S} UTC" if until else "at the next run"
-    what = f"{count:,} messages are being sent; should that process be gone, they are seen to {later}"
+    what = f"{count:,} messages are claimed or being sent; should that process be gone, they are seen to {later}"
     return Finding("in flight", State.OK, what)
 
 

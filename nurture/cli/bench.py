@@ -11,7 +11,7 @@ import typer
 
 from nurture.benchmark import stock
 from nurture.benchmark.measure import SCHEMES, Job, Measured, measure, open_provider
-from nurture.cli.output import JsonOption, print_facts, print_json
+from nurture.cli.output import JsonOption, note, print_facts, print_json
 from nurture.db.session import place, read_url
 from nurture.errors import UsageError
 
@@ -45,7 +45,12 @@ def send(
         open_provider(job).close()
         now = datetime.now(UTC).replace(microsecond=0)
         stock.fill(job.database, messages, now, blank=blank)
-        _show(job, messages, measure(job, now), as_json)
+        measured = measure(job, now)
+    _show(job, messages, measured, as_json)
+    if measured.accepted < messages:
+        note(f"{messages - measured.accepted:,} of {messages:,} messages were not accepted: does {endpoint} take mail?")
+    if not measured.accepted:
+        raise typer.Exit(1)
 
 
 def _show(job: Job, messages: int, measured: Measured, as_json: bool) -> None:

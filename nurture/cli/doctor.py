@@ -31,7 +31,7 @@ def doctor(ctx: typer.Context, database_url: DatabaseOption = None, as_json: Jso
     else:
         print_table(None, ("", "check", "finding"), [(f.state.value, f.name, f.what) for f in found])
         for finding in found:
-            if finding.todo and finding.state is not State.OK:
+            if finding.todo:
                 say(f"{finding.name}: {finding.todo}")
     if wrong:
         raise typer.Exit(1)

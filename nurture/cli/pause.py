@@ -40,7 +40,8 @@ def pause(
     if as_json:
         print_json({"paused": what, "changed": changed})
     else:
-        say(f"{what}: {'paused' if changed else 'was paused already'}. `nurture resume` lets it go on.")
+        back = "--all" if everything else f"--sender {sender}" if sender is not None else f"--sequence {sequence}"
+        say(f"{what}: {'paused' if changed else 'was paused already'}. `nurture resume {back}` lets it go on.")
 
 
 def resume(

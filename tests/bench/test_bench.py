@@ -32,6 +32,14 @@ def test_every_mail_goes_through_the_full_loop_to_the_sink(words: list[str]) -> 
     assert (found["accepted"], found["other"]) == (7, 0)
 
 
+def test_mail_that_nobody_takes_is_no_measurement() -> None:
+    words = ["bench", "send", "--json", "--messages", "3", "--endpoint", "smtp://127.0.0.1:1"]
+    ran = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert ran.exit_code == 1
+    assert json.loads(ran.stdout)["other"] == 3
+    assert "3 of 3 messages were not accepted: does smtp://127.0.0.1:1 take mail?" in ran.stderr
+
+
 def test_mail_of_the_benchmark_has_the_size_that_is_compared() -> None:
     (artifact,) = stock.load().artifacts.values()
     assert artifact.html is not None

@@ -29,7 +29,8 @@ def paused(nurture: Shell) -> tuple[str | None, list[str]]:
 
 
 def test_all_sending_is_paused_and_resumed(nurture: Shell) -> None:
-    assert "all sending: paused." in nurture("pause", "--all", "--reason", "wrong price").out
+    said = nurture("pause", "--all", "--reason", "wrong price").out
+    assert said == "all sending: paused. `nurture resume --all` lets it go on.\n"
     assert paused(nurture)[0] == "wrong price"
     assert "was paused already" in nurture("pause", "--all", "--reason", "another").out
     assert paused(nurture)[0] == "wrong price"

@@ -57,7 +57,7 @@ def test_what_is_being_sent_is_told_with_the_end_of_its_lease(world: World, sett
         sending = update(tables.Timer).where(tables.Timer.kind == "message")
         connection.execute(sending.values(owner="gone", lease_until=lease))
     found = {finding.name: finding for finding in examine(settings, world.database, lambda: world.now)}
-    assert found["in flight"].what.startswith("1 messages are being sent")
+    assert found["in flight"].what.startswith("1 messages are claimed or being sent")
     assert "after 09:05:00 UTC" in found["in flight"].what
 
 
