@@ -156,11 +156,11 @@ def unsubscribe_problem(home: Any, public_url: str, now: datetime) -> str | None
     url = urlsplit(public_url)
     loopback = url.hostname in ("localhost", "127.0.0.1", "::1")
     if url.scheme != "https" and not loopback:
-        return "no unsubscribe endpoint: set public_url in [web] of nurture.toml to an https address"
+        return "set public_url in [web] of nurture.toml to an https address"
     if home.unsubscribe_tested_url != public_url or home.unsubscribe_tested_at is None:
-        return f"no unsubscribe endpoint: {public_url} has not answered its self-test; run `nurture serve`"
+        return f"{public_url} has not answered its self-test; run `nurture serve`"
     if now - home.unsubscribe_tested_at > TESTED_WITHIN:
-        return f"no unsubscribe endpoint: {public_url} last answered on {home.unsubscribe_tested_at:%Y-%m-%d}"
+        return f"{public_url} last answered on {home.unsubscribe_tested_at:%Y-%m-%d}"
     return None
 
 

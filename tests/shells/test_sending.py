@@ -312,7 +312,8 @@ def test_marketing_mail_through_a_real_provider_needs_an_answering_unsubscribe_e
     world.use(ledger)
     world.advance(hours=3)
     assert ledger.taken == []
-    assert "no unsubscribe endpoint" in world.row(tables.Decision).reason
+    reason = world.row(tables.Decision).reason
+    assert reason.startswith("no unsubscribe endpoint: https://news.northwind.example has not answered")
 
 
 def test_a_rehearsal_never_sends_through_a_real_provider(world: World) -> None:
