@@ -118,7 +118,8 @@ def test_what_nobody_knows_is_settled_by_a_person(office: Shell, welcome: int, s
 
 
 def test_doctor_says_what_to_do_about_it_from_the_first_minute(office: Shell, welcome: int, stored: Ask) -> None:
-    stored(f"UPDATE messages SET state = 'ambiguous', sent_at = NULL WHERE id = {welcome}")
+    today = "strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'"
+    stored(f"UPDATE messages SET state = 'ambiguous', sent_at = NULL, dispatching_at = {today} WHERE id = {welcome}")
     told = office("doctor", "--json", code=1).json["findings"]  # its timer is missing, too
     assert [each["state"] for each in told if each["name"] == "ambiguous messages"] == ["ok"]
     assert "`nurture messages list --state ambiguous` names them" in office("doctor", code=1).out
