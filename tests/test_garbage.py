@@ -8,6 +8,12 @@ import sys
 PROCESS = """
 import gc
 from nurture.garbage import NEW_VALUES, collect_page, collect_rarely
+cycle = []
+cycle.append(cycle)
+del cycle
+before = gc.get_stats()
+collect_page()
+assert gc.get_stats() == before, "it is Python's own to collect"
 collect_rarely()
 frozen = gc.get_freeze_count()
 assert frozen > 1_000 and gc.get_threshold()[0] == NEW_VALUES and gc.isenabled()
