@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import Index, MetaData, Table, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from nurture.db.types import Json, Key, Moment
@@ -23,6 +23,15 @@ NAMING = {
 def one_of(column: str, words: Iterable[str]) -> str:
     """Return the check that a column holds one of some words."""
     return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
+
+
+def where_known(name: str, *columns: str) -> Index:
+    """Return an index of the rows that have a value in the first of those columns: where few have one, others are free.
+
+    A search for a value needs no more than that.
+    """
+    known = text(f"{columns[0]} IS NOT NULL")
+    return Index(name, *columns, sqlite_where=known, postgresql_where=known)
 
 
 class Base(DeclarativeBase):

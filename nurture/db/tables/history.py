@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, tex
 from sqlalchemy.orm import Mapped, mapped_column
 
 from nurture.core.words import Role, Voice
-from nurture.db.tables.base import Base, key, one_of
+from nurture.db.tables.base import Base, key, one_of, where_known
 from nurture.db.types import Key
 
 
@@ -83,7 +83,7 @@ class Event(Base):
         CheckConstraint("contact_id IS NOT NULL OR account_id IS NOT NULL", name="about_someone"),
         CheckConstraint("trust BETWEEN 0 AND 1", name="trust"),
         Index("ix_events_contact_id_at", "contact_id", "at"),
-        Index("ix_events_account_id_at", "account_id", "at"),
+        where_known("ix_events_account_id_at", "account_id", "at"),
         Index(
             "ix_events_asked",
             "kind",

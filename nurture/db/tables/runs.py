@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState, HandoffState, MessageState, Scope, TaskState
-from nurture.db.tables.base import Base, key, one_of
+from nurture.db.tables.base import Base, key, one_of, where_known
 from nurture.db.types import Key
 
 
@@ -110,8 +110,8 @@ class Message(Base):
     dispatching_at: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
     provider: Mapped[str | None]
-    provider_id: Mapped[str | None] = mapped_column(index=True)
-    wire_id: Mapped[str | None] = mapped_column(index=True)
+    provider_id: Mapped[str | None]
+    wire_id: Mapped[str | None]
     wire_hash: Mapped[str | None]
     rate_meter: Mapped[str | None]
     rate_slot: Mapped[datetime | None]
@@ -129,6 +129,8 @@ class Message(Base):
         CheckConstraint("approval_id IS NULL OR content_hash IS NOT NULL", name="approval_binds_content"),
         Index("ix_messages_contact_id_due_at", "contact_id", "due_at"),
         Index("ix_messages_state", "state", "due_at"),
+        where_known("ix_messages_provider_id", "provider_id"),
+        where_known("ix_messages_wire_id", "wire_id"),
     )
 
 
