@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, cast
 
 import orjson
@@ -59,7 +60,7 @@ def insert_new(
     rows: Rows,
     conflict_columns: Sequence[str] = (),
     returning: Sequence[str] = (),
-) -> list[Row[Any]]:
+) -> list[tuple[Any, ...]]:
     """Insert the rows that are new; return the `returning` columns of those, in no order.
 
     A row is not new when it meets another (in the table or earlier in the page) in `conflict_columns`; without them,
@@ -72,7 +73,7 @@ def insert_new(
     if connection.dialect.name == "sqlite" and _have_own_keys(columns, conflict_columns, returning):
         return _insert_new_tuples(connection, table, columns, rows, conflict_columns, returning)
     statement = _insert_new(table, columns, tuple(conflict_columns), tuple(returning), connection.dialect.name)
-    return _run(connection, statement, document(connection, table, columns, rows), bool(returning))
+    return list(map(tuple, _run(connection, statement, document(connection, table, columns, rows), bool(returning))))
 
 
 def upsert(
@@ -92,7 +93,8 @@ def upsert(
     table = _table(table)
     changed = tuple(name for name in rows[0] if name not in conflict_columns)
     changed = changed if update_columns is None else tuple(update_columns)
-    rows = list({tuple(row[name] for name in conflict_columns): row for row in rows}.values())
+    same = itemgetter(*conflict_columns)
+    rows = list({same(row): row for row in rows}.values())
     columns, rows = with_defaults(table, rows)
     dialect = connection.dialect.name
     if dialect == "sqlite" and not returning:
@@ -275,10 +277,10 @@ def _copy(connection: Connection, table: Table, columns: tuple[str, ...], rows: 
 
 def _insert_tuples(
     connection: Connection, table: Table, columns: tuple[str, ...], rows: Rows, on_conflict: str = ""
-) -> None:
+) -> int:
     marks = ", ".join("?" * len(columns))
     statement = f'INSERT INTO "{table.name}" ({_names(columns)}) VALUES ({marks}) {on_conflict}'  # noqa: S608 - our names
-    connection.exec_driver_sql(statement, tuples(connection, table, columns, rows))
+    return connection.exec_driver_sql(statement, tuples(connection, table, columns, rows)).rowcount
 
 
 def _have_own_keys(columns: tuple[str, ...], conflict: Sequence[str], returning: Sequence[str]) -> bool:
@@ -293,13 +295,15 @@ def _insert_new_tuples(
     rows: Rows,
     conflict: Sequence[str],
     returning: Sequence[str],
-) -> list[Row[Any]]:
-    """Insert with executemany, which returns nothing and is twice as fast; then read back whose ids are there."""
-    _insert_tuples(connection, table, columns, rows, f"ON CONFLICT ({_names(conflict)}) DO NOTHING")
+) -> list[tuple[Any, ...]]:
+    """Insert with executemany, which returns nothing and is twice as fast; where some were there, read back which."""
+    count = _insert_tuples(connection, table, columns, rows, f"ON CONFLICT ({_names(conflict)}) DO NOTHING")
     if not returning:
         return []
+    if count == len(rows):
+        return [tuple(row[name] for name in returning) for row in rows]
     mine = in_page(table.c.id, [row["id"] for row in rows])
-    return list(connection.execute(sa.select(*(table.c[name] for name in returning)).where(mine)).all())
+    return list(map(tuple, connection.execute(sa.select(*(table.c[name] for name in returning)).where(mine)).all()))
 
 
 def _names(columns: Sequence[str]) -> str:

@@ -36,7 +36,7 @@ def add(connection: Connection, events: Sequence[Event], now: datetime) -> list[
         }
         for key, event in zip(ids, events, strict=True)
     ]
-    new = {row.id for row in insert_new(connection, TABLE, rows, ["source", "external_id"], ["id"])}
+    new = {key for (key,) in insert_new(connection, TABLE, rows, ["source", "external_id"], ["id"])}
     return [_recorded(event, EventId(key)) for key, event in zip(ids, events, strict=True) if key in new]
 
 

@@ -56,8 +56,7 @@ def plan(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str,
         return {}
     keys = reserve_ids(connection, TABLE, len(rows))
     keyed = [{"id": key, **row} for key, row in zip(keys, rows, strict=True)]
-    new = insert_new(connection, TABLE, keyed, ["origin_key"], ["id", "origin_key"])
-    return {row.origin_key: row.id for row in new}
+    return dict(insert_new(connection, TABLE, keyed, ["origin_key"], ["origin_key", "id"]))
 
 
 def by_ids(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:

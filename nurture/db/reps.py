@@ -78,7 +78,7 @@ def add_time_off(
     """Add days off; return their key, None when they are known already."""
     row = {"rep_id": rep_id, "first_day": first, "last_day": last, "reason": reason, "created_at": now}
     added = insert_new(connection, _OFF, [row], ("rep_id", "first_day", "last_day"), ("id",))
-    return added[0].id if added else None
+    return added[0][0] if added else None
 
 
 def remove_time_off(connection: Connection, key: int) -> int | None:

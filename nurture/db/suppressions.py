@@ -50,7 +50,7 @@ def add(connection: Connection, page: Sequence[Wish], source: str, actor: str, n
         for wish in page
     ]
     conflict = ("address_hash", "scope")
-    added = {(row.address_hash, row.scope) for row in insert_new(connection, _SUPPRESSION, rows, conflict, conflict)}
+    added = set(insert_new(connection, _SUPPRESSION, rows, conflict, conflict))
     first = {(wish.address_hash, wish.scope.value): wish for wish in reversed(page)}
     return [wish for key, wish in reversed(first.items()) if key in added]
 

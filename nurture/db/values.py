@@ -66,7 +66,7 @@ def _only(column: str) -> Encoder:
 
 def _plain(value: Any) -> Any:
     """Return a word of an enumeration as the text that it is: the driver takes long to find that out."""
-    return value.value if isinstance(value, StrEnum) else value
+    return str.__str__(value) if isinstance(value, StrEnum) else value
 
 
 def processor(table: Table, name: str, dialect: Dialect) -> Encoder | None:

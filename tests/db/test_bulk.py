@@ -182,6 +182,19 @@ def test_insert_new_returns_only_what_was_new(database: Database) -> None:
     assert kinds == ["first"]
 
 
+@pytest.mark.parametrize("known", [0, 1], ids=["all new", "one known"])
+def test_insert_new_returns_what_stands_in_the_table(database: Database, known: int) -> None:
+    unique, asked = ("source", "external_id"), ("id", "external_id", "kind")
+    with database.write() as connection:
+        person = factories.contact(connection)
+        bulk.insert_new(connection, Event, [event(person, number) for number in range(known)], unique)
+        rows = [{"id": 100 + number, **event(person, number)} for number in range(3)]
+        added = bulk.insert_new(connection, Event, rows, unique, asked)
+        stored = connection.execute(sa.select(Event.id, Event.external_id, Event.kind).where(Event.id >= 100)).all()
+    assert sorted(added) == sorted(map(tuple, stored))
+    assert len(added) == 3 - known
+
+
 def test_insert_new_without_columns_meets_any_constraint(database: Database) -> None:
     with database.write() as connection:
         bulk.insert_new(connection, Account, [account(domain="a.example"), account(domain="a.example")])
