@@ -24,8 +24,11 @@ from nurture.db import decisions, enrollments, messages, programs, situations, t
 from nurture.db.decisions import Decided
 from nurture.db.session import Database
 
-PAGE = 250
+PAGE = 500
 """Runs a tick takes at once: a page stays well under 200 ms."""
+
+REVIEW_PAGE = 250
+"""Contacts a review takes at once: each is loaded whole, and scored."""
 
 TRIES = 5
 FIRST_RETRY = timedelta(minutes=5)
@@ -59,7 +62,7 @@ def tick(database: Database, owner: str, now: datetime, *, limit: int = PAGE) ->
     return len(waiting)
 
 
-def review(database: Database, owner: str, now: datetime, *, limit: int = PAGE) -> int:
+def review(database: Database, owner: str, now: datetime, *, limit: int = REVIEW_PAGE) -> int:
     """Tell the one door that time has passed for a page of contacts; return how many were due."""
     with database.write() as connection:
         waiting = timers.due(connection, TimerKind.REVIEW, now, limit)

@@ -162,7 +162,7 @@ def _call_next(desk: Desk, job: Job, now: datetime) -> None:
 
 _PAGES: Mapping[str, tuple[TimerKind, int]] = {
     "tick": (TimerKind.ENROLLMENT, engine.PAGE),
-    "review": (TimerKind.REVIEW, engine.PAGE),
+    "review": (TimerKind.REVIEW, engine.REVIEW_PAGE),
     "handoffs": (TimerKind.SLA, handoff.PAGE),
     "drafts": (TimerKind.DRAFT, drafts.PAGE),
     "send": (TimerKind.MESSAGE, sending.PAGE),

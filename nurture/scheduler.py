@@ -90,7 +90,7 @@ def run_once(database: Database, postroom: Postroom, now: datetime, *, stopping:
 
 def _round(database: Database, postroom: Postroom, now: datetime, stopping: Callable[[], bool]) -> Done:
     owner, links = postroom.owner, postroom.links
-    reviewed = _each_page(lambda: engine.review(database, owner, now), engine.PAGE, stopping)
+    reviewed = _each_page(lambda: engine.review(database, owner, now), engine.REVIEW_PAGE, stopping)
     watched = _each_page(lambda: handoff.watch(database, owner, now), handoff.PAGE, stopping)
     scheduled = _each_page(lambda: engine.tick(database, owner, now), engine.PAGE, stopping)
     drafted = _each_page(lambda: drafts.draft_due(database, links, owner, now), drafts.PAGE, stopping)
@@ -168,7 +168,7 @@ class Scheduler:
     def review(self) -> None:
         """Tell contacts that time has passed, after filling segments that an apply has made."""
         segmenting.fill(self._database, program_time(self._database))
-        self._pages("review", engine.PAGE, lambda now: engine.review(self._database, self._postroom.owner, now))
+        self._pages("review", engine.REVIEW_PAGE, lambda now: engine.review(self._database, self._postroom.owner, now))
 
     def watch_handoffs(self) -> None:
         """Warn of, escalate and pass on the handoffs that wait for a rep."""
