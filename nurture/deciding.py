@@ -170,7 +170,7 @@ def _pending(page: _Page, row: Row[Any]) -> Pending:
     sequence = page.versions.get(run.version_id) if run else None
     approval = page.approvals.get(row.approval_id) if row.approval_id is not None else None
     real = sender.provider in page.policy.real_providers
-    voice = Voice(row.voice)
+    voice = _VOICES[row.voice]
     due = Due(
         message=_brief(row, voice),
         situation=page.loaded[ContactId(row.contact_id)],
@@ -196,7 +196,7 @@ def _brief(row: Row[Any], voice: Voice) -> MessageBrief:
     return MessageBrief(
         row.id,
         voice,
-        MessageState(row.state),
+        _STATES[row.state],
         row.enrollment_id,
         row.step_id,
         row.template,
@@ -204,3 +204,8 @@ def _brief(row: Row[Any], voice: Voice) -> MessageBrief:
         row.sent_at,
         row.approval_id,
     )
+
+
+# An enumeration finds its words in six times as long.
+_VOICES = {voice.value: voice for voice in Voice}
+_STATES = {state.value: state for state in MessageState}

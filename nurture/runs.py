@@ -12,7 +12,7 @@ from types import MappingProxyType
 from sqlalchemy import Connection
 
 from nurture import intake, live, planning
-from nurture.core.effects import MoveStage, OpenTaskFor, Plan, Reaction, RecordEvent, UpdateContact
+from nurture.core.effects import MoveStage, OpenTaskFor, Plan, PlanMessage, Reaction, RecordEvent, UpdateContact
 from nurture.core.model import Contact, ContactId, Enrollment, EnrollmentId, Event, Situation, VersionId
 from nurture.core.program import Program
 from nurture.core.schedule import after_message, rest
@@ -116,6 +116,8 @@ def _events(plans: Sequence[Plan], now: datetime) -> Iterator[Event]:
         run = plan.enrollment
         source, contact = f"sequence:{run.sequence}", run.contact_id
         for number, action in enumerate(plan.actions):
+            if isinstance(action, PlanMessage):
+                continue
             key = f"{run.id}:{now.isoformat()}:{number}"
             if isinstance(action, UpdateContact):
                 yield Event("updated", now, source, key, contact, data={"set": dict(action.values)})

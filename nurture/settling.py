@@ -294,7 +294,7 @@ def _go_on(
 
 
 def _event(row: Row[Any], kind: str, detail: str, now: datetime) -> Event:
-    data = {"template": row.template, "voice": Voice(row.voice).value, "step": row.step_id, "subject": row.subject}
+    data = {"template": row.template, "voice": row.voice, "step": row.step_id, "subject": row.subject}
     if detail and kind == "refused":
         data["detail"] = detail
     return Event(

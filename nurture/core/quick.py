@@ -6,7 +6,7 @@ long as an ordinary one takes. `quick_init` lets it set its slots directly, once
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from functools import lru_cache
 from operator import attrgetter
@@ -47,13 +47,21 @@ def _default(number: int, names: dict[str, Any]) -> str:
 
 
 def altered(value: T, **changes: Any) -> T:
-    """Return a dataclass value with some fields changed: `dataclasses.replace` in half the time."""
+    """Return a dataclass value (no keyword-only fields) with some changed: `replace` in a third of the time."""
     kind: Any = type(value)
-    names, read = _reading(kind)
-    return cast(T, kind(**{**dict(zip(names, read(value), strict=True)), **changes}))
+    places, read = _reading(kind)
+    arguments = [*read(value)]
+    try:
+        for name, changed in changes.items():
+            arguments[places[name]] = changed
+    except KeyError as unknown:
+        raise TypeError(f"{kind.__name__} has no field {unknown}") from None
+    return cast(T, kind(*arguments))
 
 
 @lru_cache(maxsize=256)
-def _reading(cls: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
-    names = tuple(field.name for field in fields(cls) if field.init)
-    return names, attrgetter(*names)
+def _reading(cls: type[Any]) -> tuple[Mapping[str, int], Callable[[Any], tuple[Any, ...]]]:
+    """Return the place of each argument of a dataclass, and what reads them all."""
+    names = [field.name for field in fields(cls) if field.init]
+    read = attrgetter(*names)
+    return {name: place for place, name in enumerate(names)}, read if len(names) > 1 else lambda value: (read(value),)

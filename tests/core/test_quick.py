@@ -43,6 +43,15 @@ def test_a_quick_value_is_what_the_plain_one_is(given: dict[str, object]) -> Non
     assert list(signature(Quick).parameters) == list(signature(Plain).parameters)
 
 
+def test_a_value_with_one_field_is_altered_too() -> None:
+    @dataclass(frozen=True)
+    class One:
+        name: str
+
+    assert altered(One("ab"), name="cd") == One("cd")
+    assert altered(One("ab")) == One("ab")
+
+
 def test_a_quick_value_is_frozen_and_shares_nothing() -> None:
     quick = Quick(1)
     with pytest.raises(FrozenInstanceError):
