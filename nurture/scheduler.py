@@ -131,6 +131,7 @@ class Scheduler:
         self._database, self._postroom = database, postroom
         self._stopping = threading.Event()
         self._database_fails = threading.Event()
+        self._asked = threading.Event()
         self._trouble: dict[str, str] = {}
         self._watch = Watch(watch) if watch else None
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # the listener below tells it once, and shorter
@@ -144,6 +145,8 @@ class Scheduler:
         self._add("forget", self.forget, hours=24)
         if ask_public_url:
             self._add("self-test", self.ask_public_url, seconds=60)
+        else:
+            self._asked.set()
         if watch:
             self._add("apply", self.apply, seconds=1)
 
@@ -180,8 +183,8 @@ class Scheduler:
         self._pages("drafts", drafts.PAGE, lambda now: drafts.draft_due(self._database, links, owner, now))
 
     def send(self) -> None:
-        """Send what is due, unless the database is in trouble."""
-        if not self._database_fails.is_set():
+        """Send what is due, unless the database is in trouble. Marketing mail would wait long for untested pages."""
+        if self._asked.is_set() and not self._database_fails.is_set():
             self._pages("send", sending.PAGE, self._send_page)
             self._trouble.pop("send", None)
 
@@ -194,7 +197,13 @@ class Scheduler:
             _log.info("forget", decisions=gone)
 
     def ask_public_url(self) -> None:
-        """Let the unsubscribe pages test themselves when it is time to."""
+        """Let the unsubscribe pages test themselves when it is time to. Before the first time nothing is sent."""
+        try:
+            self._ask_pages()
+        finally:
+            self._asked.set()
+
+    def _ask_pages(self) -> None:
         now, links = program_time(self._database), self._postroom.links
         if not selftest.due(self._database, links, now):
             return

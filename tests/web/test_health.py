@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from nurture import selftest
+from nurture import engine, selftest
 from nurture.composing import Links
 from nurture.core.model import SenderId
 from nurture.db import instance, senders, tables
@@ -183,3 +183,18 @@ def test_the_heartbeat_asks(world: World, served: str) -> None:
     scheduler.ask_public_url()
     scheduler.stop()
     assert remembered(world)[0] == served
+
+
+def test_mail_is_looked_at_only_when_the_pages_were_asked(world: World, served: str) -> None:
+    world.use(Ledger(real=True))
+    world.postroom = replace(world.postroom, links=Links(served, RING))
+    world.contact("ann@example.com")
+    engine.tick(world.database, "tests", world.now)
+    scheduler = Scheduler(world.database, world.postroom, ask_public_url=True)
+    scheduler.send()
+    assert world.rows(tables.Decision) == []
+    scheduler.ask_public_url()
+    scheduler.send()
+    scheduler.stop()
+    assert world.rows(tables.Decision)
+    assert not [row for row in world.rows(tables.Decision) if "unsubscribe" in row.reason]

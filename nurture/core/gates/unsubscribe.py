@@ -8,8 +8,8 @@ from nurture.core.calendars import jitter
 from nurture.core.decision import Due, Finding, Hold
 from nurture.core.words import Voice
 
-AGAIN = timedelta(hours=1)
-SPREAD = timedelta(minutes=30)
+AGAIN = timedelta(minutes=15)
+SPREAD = timedelta(minutes=10)
 
 
 def check(due: Due, now: datetime) -> Finding:
