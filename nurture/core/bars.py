@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
+from nurture.core.conditions import end_of
 from nurture.core.handoff import FOREVER
 from nurture.core.lifecycle import Lifecycle, Move
-from nurture.core.model import Situation
+from nurture.core.model import Bar, Event, Situation
 from nurture.core.words import Team
+
+
+BARRING = frozenset({"handoff_rejected", "handoff_returned", "handoff_resumed"})
+"""Kinds of events that bar, or lift what bars."""
 
 
 def crosses(from_stage: str, to_stage: str, lifecycle: Lifecycle) -> bool:
@@ -30,6 +36,29 @@ def bar_ends(rule: Move, situation: Situation, lifecycle: Lifecycle) -> datetime
     if any(event.kind in lifting and event.at > since for event in situation.events):
         return None
     return bar.until
+
+
+def barred(situation: Situation, fresh: Iterable[Event], lifecycle: Lifecycle) -> Bar | None:
+    """Return the bar that is left when these events have happened: what sales said last counts.
+
+    A rejection bars for as long as the lifecycle says of its reason, of one that it does not have as long as was said.
+    """
+    bar = situation.bar
+    for event in fresh:
+        if event.kind == "handoff_resumed":
+            bar = None
+        elif event.kind in ("handoff_rejected", "handoff_returned"):
+            why = str(event.data.get("why", "returned"))
+            bar = Bar(_until(event, why, situation, lifecycle), why)
+    return bar
+
+
+def _until(event: Event, why: str, situation: Situation, lifecycle: Lifecycle) -> datetime:
+    policy = lifecycle.handoff.rejections.get(why) if event.kind == "handoff_rejected" else None
+    if policy is not None:
+        return FOREVER if policy.cool_off is None else end_of(policy.cool_off, event.at, situation)
+    said = event.data.get("until")
+    return datetime.fromisoformat(said) if isinstance(said, str) else FOREVER
 
 
 def is_forever(until: datetime) -> bool:

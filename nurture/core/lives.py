@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from nurture.core.bars import BARRING, barred
 from nurture.core.conditions import event_kinds
 from nurture.core.effects import MoveStage
 from nurture.core.lifecycle import Lifecycle
@@ -108,7 +109,10 @@ class _Replay:
         lifecycle = self._lifecycle
         fresh = tuple(event for event in self._told if self._heard < event.at <= at)
         self._heard = at
-        seen = restand(self._seen(at, before), lifecycle, at)
+        seen = self._seen(at, before)
+        if any(event.kind in BARRING for event in fresh):
+            seen = replace(seen, bar=barred(seen, fresh, lifecycle))
+        seen = restand(seen, lifecycle, at)
         been = {seen.contact.stage}
         made = asked_for(seen, fresh, lifecycle, at) or move(seen, lifecycle, at, avoiding=been)
         while made is not None:

@@ -2,6 +2,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from nurture.core.conditions import All, Compare, Did, Idle, Op
+from nurture.core.handoff import Handoff, Rejection
 from nurture.core.lifecycle import Lifecycle, Move
 from nurture.core.lives import Duty, Life, fork, live_through, same
 from nurture.core.model import Event, OpenTask, Situation
@@ -49,6 +50,30 @@ def test_a_run_counts_as_long_as_it_ran() -> None:
     lifecycle = replace(EAGER, moves=(Move("lead", "prospect", Did("form_submitted", days(2)), "a form"), BACK))
     life = lived(event("form_submitted", NOW), ended, lifecycle=lifecycle, enrollments=(ran,))
     assert way(life) == [(NOW, "prospect"), (NOW + 30 * DAY, "lead")]
+
+
+def test_whom_sales_gave_back_stays_with_marketing_for_as_long_as_it_was_barred() -> None:
+    given_back = replace(SCORED, moves=(Move("lead", "prospect", Did("form_submitted"), "a form"), BACK))
+    said = {"why": "not_now", "stage": "lead"}
+    rejected = event("handoff_rejected", NOW + 2 * DAY, data={**said, "until": (NOW + 92 * DAY).isoformat()})
+    later = event("clicked", NOW + 5 * DAY)
+    life = lived(event("form_submitted", NOW + DAY), rejected, later, lifecycle=given_back)
+    assert way(life) == [(NOW + DAY, "prospect"), (NOW + 2 * DAY, "lead")]
+    until = (NOW + 30 * DAY).isoformat()
+    returned = event("handoff_returned", NOW + 2 * DAY, data={"stage": "lead", "until": until})
+    life = lived(event("form_submitted", NOW + DAY), returned, later, lifecycle=given_back)
+    assert way(life)[:3] == [(NOW + DAY, "prospect"), (NOW + 2 * DAY, "lead"), (NOW + 30 * DAY, "prospect")]
+
+
+def test_a_rejection_bars_for_as_long_as_the_lifecycle_in_question_says() -> None:
+    shorter = Handoff(rejections={"not_now": Rejection(days(10))})
+    given_back = replace(
+        SCORED, handoff=shorter, moves=(Move("lead", "prospect", Did("form_submitted"), "a form"), BACK)
+    )
+    said = {"why": "not_now", "stage": "lead", "until": (NOW + 92 * DAY).isoformat()}
+    rejected = event("handoff_rejected", NOW + 2 * DAY, data=said)
+    life = lived(event("form_submitted", NOW + DAY), rejected, lifecycle=given_back)
+    assert way(life)[2] == (NOW + 12 * DAY, "prospect")
 
 
 def test_a_task_counts_as_long_as_it_was_open() -> None:
