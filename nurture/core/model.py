@@ -229,6 +229,7 @@ class Bar:
     why: str
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Situation:
     """Everything that deciding about one contact needs, at one moment, as loaded for a page.

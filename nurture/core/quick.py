@@ -2,6 +2,8 @@
 
 A frozen dataclass sets each field by `object.__setattr__`, which looks the field up again every time: four times as
 long as an ordinary one takes. `quick_init` lets it set its slots directly, once and for good; all else stays as it is.
+A class of many fields has a twin with the same slots that is not frozen: a new value is of that class while its fields
+are set, which Python does in an instant, and of its own class before anybody sees it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ def quick_init(cls: type[T]) -> type[T]:
     if hasattr(cls, "__post_init__") or any(field.kw_only for field in fields(cls)):  # type: ignore[arg-type]
         raise TypeError(f"{cls.__name__} has a __post_init__ or keyword-only fields, which a quick __init__ has not")
     arguments, lines, names = ["self"], [], dict[str, Any]()
+    thawed = _thawed(cls)
     for number, field in enumerate(fields(cls)):  # type: ignore[arg-type]
         names[f"set_{number}"] = getattr(cls, field.name).__set__
         value = field.name
@@ -33,11 +36,24 @@ def quick_init(cls: type[T]) -> type[T]:
             arguments.append(f"{field.name}{_default(number, names)}")
         else:
             value = value if field.default is MISSING else f"default_{number}"
-        lines.append(f"    set_{number}(self, {value})")
+        lines.append(f"    self.{field.name} = {value}" if thawed else f"    set_{number}(self, {value})")
+    if thawed:
+        names |= {"set_class": object.__dict__["__class__"].__set__, "Thawed": thawed}
+        lines = ["    own = self.__class__", "    set_class(self, Thawed)", *lines, "    self.__class__ = own"]
     exec(f"def __init__({', '.join(arguments)}):\n" + "\n".join(lines), names)  # noqa: S102 - as dataclasses does it
     names["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"
     cls.__init__ = names["__init__"]  # type: ignore[method-assign]
     return cls
+
+
+_MANY = 7
+"""With how many fields it pays to change the class of a value twice."""
+
+
+def _thawed(cls: type[Any]) -> type[Any] | None:
+    """Return the twin of a frozen class of many fields, None for one of few."""
+    names = tuple(field.name for field in fields(cls))
+    return type(f"{cls.__name__}Thawed", (), {"__slots__": names}) if len(names) >= _MANY else None
 
 
 def _default(number: int, names: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import copy
 import pickle
 from dataclasses import FrozenInstanceError, dataclass, field, replace
 from inspect import signature
+from typing import Any
 
 import pytest
 
@@ -33,14 +34,40 @@ class Quick:
     later: str | None = field(default=None, init=False, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class PlainMany(Plain):
+    """With many fields, as dataclasses make it."""
+
+    one: int = 1
+    two: int = 2
+    three: int = 3
+
+
+@quick_init
+@dataclass(frozen=True, slots=True)
+class QuickMany:
+    """The same, quick."""
+
+    key: int
+    name: str = "x"
+    many: dict[str, int] = field(default_factory=dict)
+    later: str | None = field(default=None, init=False, compare=False)
+    one: int = 1
+    two: int = 2
+    three: int = 3
+
+
 @pytest.mark.parametrize("given", [{"key": 1}, {"key": 1, "many": {"a": 1}}, {"name": "y", "key": 2}])
-def test_a_quick_value_is_what_the_plain_one_is(given: dict[str, object]) -> None:
-    plain, quick = Plain(**given), Quick(**given)  # type: ignore[arg-type]
+@pytest.mark.parametrize(("ordinary", "fast"), [(Plain, Quick), (PlainMany, QuickMany)])
+def test_a_quick_value_is_what_the_plain_one_is(ordinary: Any, fast: Any, given: dict[str, object]) -> None:
+    plain, quick = ordinary(**given), fast(**given)
     assert repr(quick) == repr(plain).replace("Plain", "Quick")
-    assert quick == Quick(**given)  # type: ignore[arg-type]
-    assert replace(quick, key=7) == altered(quick, key=7) == Quick(**{**given, "key": 7})  # type: ignore[arg-type]
+    assert type(quick) is fast
+    assert quick == fast(**given)
+    assert hash(fast(1, many=None)) == hash(ordinary(1, many=None))
+    assert replace(quick, key=7) == altered(quick, key=7) == fast(**{**given, "key": 7})
     assert copy.copy(quick) == pickle.loads(pickle.dumps(quick)) == quick
-    assert list(signature(Quick).parameters) == list(signature(Plain).parameters)
+    assert list(signature(fast).parameters) == list(signature(ordinary).parameters)
 
 
 def test_a_value_with_one_field_is_altered_too() -> None:
@@ -52,13 +79,16 @@ def test_a_value_with_one_field_is_altered_too() -> None:
     assert altered(One("ab")) == One("ab")
 
 
-def test_a_quick_value_is_frozen_and_shares_nothing() -> None:
-    quick = Quick(1)
+@pytest.mark.parametrize("fast", [Quick, QuickMany])
+def test_a_quick_value_is_frozen_and_shares_nothing(fast: Any) -> None:
+    quick = fast(1)
     with pytest.raises(FrozenInstanceError):
-        quick.key = 2  # type: ignore[misc]
-    assert quick.many is not Quick(1).many
+        quick.key = 2
+    with pytest.raises((FrozenInstanceError, AttributeError, TypeError)):
+        quick.other = 2
+    assert quick.many is not fast(1).many
     with pytest.raises(TypeError, match="key"):
-        Quick()  # type: ignore[call-arg]
+        fast()
     with pytest.raises(TypeError, match="unknown"):
         altered(quick, unknown=1)
 
