@@ -11,7 +11,6 @@ from nurture.core.lifecycle import Lifecycle, Move
 from nurture.core.model import Bar, Event, Situation
 from nurture.core.words import Team
 
-
 BARRING = frozenset({"handoff_rejected", "handoff_returned", "handoff_resumed"})
 """Kinds of events that bar, or lift what bars."""
 
