@@ -6,13 +6,11 @@ from functools import partial
 
 import typer
 
-from nurture import fleet
 from nurture.cli.context import opened
 from nurture.cli.output import JsonOption, note
 from nurture.cli.run import DatabaseOption
 from nurture.cli.running import MetricsPort, begin_log, ending_well, scraped, tell_fleet
 from nurture.scheduler import new_owner, program_time
-from nurture.ticker import Ticker
 
 
 def scheduler(
@@ -27,6 +25,9 @@ def scheduler(
 
     Example: `nurture scheduler`
     """
+    from nurture import fleet  # the queue's library takes time and memory, which no other command needs
+    from nurture.ticker import Ticker
+
     begin_log(as_json=as_json)
     with opened(ctx, database_url) as context:
         fleet.require_postgresql(context.database, "scheduler")

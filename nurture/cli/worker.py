@@ -8,11 +8,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nurture import fleet
 from nurture.cli.context import Context, opened, settings_of
 from nurture.cli.output import JsonOption, note
 from nurture.cli.run import DatabaseOption
@@ -24,7 +23,9 @@ from nurture.garbage import collect_rarely
 from nurture.scheduler import new_owner, program_time
 from nurture.sending import Postroom
 from nurture.wiring import close_postroom, open_postroom
-from nurture.worker import Worker
+
+if TYPE_CHECKING:
+    from nurture.worker import Worker
 
 CHILD_SECONDS = 0.5
 """How often the first of several processes looks whether the others are still there."""
@@ -55,6 +56,9 @@ def worker(
 
     Example: `nurture worker --queues send --processes 4`
     """
+    from nurture import fleet  # the queue's library takes time and memory, which no other command needs
+    from nurture.worker import Worker
+
     if processes > 1 and metrics_port is not None:
         raise UsageError("--metrics-port is one process's own: start the processes one by one, each with its port")
     begin_log(as_json=as_json)
@@ -76,6 +80,8 @@ def worker(
 def _queues(database: Database, names: Sequence[str]) -> list[str] | None:
     with database.read() as connection:
         known = {sender.name: int(sender.id) for sender in senders.every(connection)}
+    from nurture import fleet
+
     return fleet.queues(names, known)
 
 
