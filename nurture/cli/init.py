@@ -11,11 +11,14 @@ from typing import Annotated
 import typer
 
 from nurture.cli.db import ready_database
-from nurture.cli.output import JsonOption, print_json, say
+from nurture.cli.output import JsonOption, note, print_json, say
 from nurture.errors import UsageError
 from nurture.mail.keys import MIN_KEY_BYTES, KeyRing, format_keys
 from nurture.program.definitions import packs, shipped_root
 from nurture.settings import FILE, load_settings
+
+_DEFAULT = "scored"
+_LIFECYCLE = "sequences/lifecycle.yaml"
 
 _IGNORED = """\
 .nurture/
@@ -82,15 +85,20 @@ class Written:
 def init(
     folder: Annotated[Path, typer.Argument(help="The folder to make, or to complete.", metavar="DIR")],
     definitions: Annotated[
-        str, typer.Option(help="Which lifecycle to begin with; its file is sequences/lifecycle.yaml.")
-    ] = "scored",
+        str | None,
+        typer.Option(
+            help=f"Which lifecycle to begin with; its file is {_LIFECYCLE}.", metavar="NAME", show_default=_DEFAULT
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a working folder: settings, sequences, templates, keys and an empty database. Nothing is overwritten.
 
     Example: `nurture init my-company`
     """
-    written = make_folder(folder, definitions)
+    written = make_folder(folder, definitions or _DEFAULT)
+    if definitions and _LIFECYCLE in written.kept and _is_another(folder, definitions):
+        note(f"{folder / _LIFECYCLE} was there and stays: the definitions {definitions!r} need a folder of their own")
     if as_json:
         print_json({"folder": folder, "made": written.made, "kept": written.kept})
         return
@@ -109,6 +117,10 @@ def init(
     say("  nurture contacts import leads.csv")
 
 
+def _is_another(folder: Path, definitions: str) -> bool:
+    return (folder / _LIFECYCLE).read_bytes() != packs()[definitions].read_bytes()
+
+
 def make_folder(folder: Path, definitions: str) -> Written:
     """Make or complete a working folder with its keys and its database; raise UsageError when that cannot be."""
     shipped = _shipped(definitions)
@@ -125,7 +137,7 @@ def make_folder(folder: Path, definitions: str) -> Written:
 def _write(written: Written, shipped: _Shipped, definitions: str) -> None:
     written.file(FILE, _SETTINGS.format(lifecycle=definitions).encode())
     written.file("fields.yaml", shipped.fields.read_bytes())
-    written.file("sequences/lifecycle.yaml", shipped.lifecycle.read_bytes())
+    written.file(_LIFECYCLE, shipped.lifecycle.read_bytes())
     for part in ("leads", "prospects", "customers"):
         _copy(written, shipped.sequences / part, f"sequences/{part}")
     _copy(written, shipped.templates, "templates")

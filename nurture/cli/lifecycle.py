@@ -215,7 +215,7 @@ def _print(found: Comparison, examples: list[Parting], out: Path | None, roles: 
     columns = ("", "engaged", "converted", "of the engaged", "converted without")
     print_table("What came of it", columns, [_conversion("A", one), _conversion("B", other)])
     say(
-        f"{found.differing:,} differ"
+        f"{found.differing:,} differ{'s' if found.differing == 1 else ''}"
         + (f", the first {len(examples)} of them:" if found.differing > len(examples) else ".")
     )
     if examples:

@@ -47,6 +47,13 @@ def test_init_keeps_what_is_there(bare: Shell) -> None:
     assert (bare.folder / ".nurture" / "keys").read_bytes() == keys
 
 
+def test_init_says_when_other_definitions_are_there_already(bare: Shell) -> None:
+    bare("init", bare.folder, "--definitions", "two-way")
+    assert "definitions" not in bare("init", bare.folder).err
+    assert "definitions" not in bare("init", bare.folder, "--definitions", "two-way").err
+    assert "the definitions 'bant' need a folder of their own" in bare("init", bare.folder, "--definitions", "bant").err
+
+
 def test_init_names_the_definitions_that_there_are(bare: Shell) -> None:
     said = bare("init", bare.folder, "--definitions", "scared", code=2)
     assert "scored" in said.err
