@@ -11,6 +11,9 @@ from nurture.core.lifecycle import Lifecycle, Move
 from nurture.core.model import Bar, Event, Situation
 from nurture.core.words import Team
 
+RETURNED = "returned"
+"""Why sales does not want whom it gave back until a day."""
+
 BARRING = frozenset({"handoff_rejected", "handoff_returned", "handoff_resumed"})
 """Kinds of events that bar, or lift what bars."""
 
@@ -47,7 +50,7 @@ def barred(situation: Situation, fresh: Iterable[Event], lifecycle: Lifecycle) -
         if event.kind == "handoff_resumed":
             bar = None
         elif event.kind in ("handoff_rejected", "handoff_returned"):
-            why = str(event.data.get("why", "returned"))
+            why = str(event.data.get("why", RETURNED))
             bar = Bar(_until(event, why, situation, lifecycle), why)
     return bar
 

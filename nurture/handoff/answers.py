@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from nurture import intake
-from nurture.core.bars import crosses
+from nurture.core.bars import RETURNED, crosses
 from nurture.core.conditions import end_of
 from nurture.core.handoff import FOREVER
 from nurture.core.model import ContactId, Event, Rep, Situation
@@ -106,7 +106,7 @@ def give_back(
     row, situation = _open(connection, program, handoff_id, rep, now, take=take)
     stage = _back(program, situation, row, None, now)
     _close(connection, program, row, rep, HandoffState.RETURNED, now, take=take, note=reason, returns_at=until)
-    handoffs.bar(connection, situation.contact.id, until, "returned")
+    handoffs.bar(connection, situation.contact.id, until, RETURNED)
     timers.set_timers(connection, [(TimerKind.SLA, row.id, until)])
     why = f"returned by sales until {until:%Y-%m-%d}" + (f": {reason}" if reason else "")
     said = {"reason": why, "until": until.isoformat(), "note": reason, "stage": stage, "actor": rep.email}

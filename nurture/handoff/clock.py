@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from nurture import intake, live
+from nurture.core.bars import RETURNED
 from nurture.core.handoff import Then
 from nurture.core.model import ContactId, Event, Situation
 from nurture.core.program import Program
@@ -196,6 +197,9 @@ def _give(page: _Page, row: Row[Any], routed: Routed, *, takes_owner: bool) -> N
 
 def _resume(page: _Page, row: Row[Any]) -> None:
     """Let a contact come back whom sales had returned until now, or ask the rules about them, as the file says."""
+    bar = page.loaded[ContactId(row.contact_id)].bar
+    if bar is not None and (bar.why, bar.until) != (RETURNED, row.returns_at):
+        return  # they came to sales again meanwhile, and what sales said then counts
     page.unbarred.append(ContactId(row.contact_id))
     if page.program.lifecycle.handoff.returned is Then.COME_BACK and row.to_stage:
         reason = f"returned until {row.returns_at:%Y-%m-%d}"

@@ -200,6 +200,20 @@ def test_a_returned_contact_comes_back_to_the_same_rep_at_the_moment_that_was_sa
     assert handed.row(tables.Contact, id=ann).stage == "prospect"
 
 
+def test_what_sales_said_last_counts_when_the_day_of_an_earlier_return_comes(handed: World) -> None:
+    rita, sam, _ = team(handed)
+    (ann,) = qualify(handed, "ann@acme.example")
+    give_back(handed, rita, 30)
+    handed.record(ann, "updated", stage="prospect")
+    assert handed.row(tables.Contact, id=ann).stage == "prospect"
+    (second,) = handed.rows(tables.Handoff, state="open")
+    reject(handed, rita if second.rep_id == rita.id else sam, "not_now", second.id)
+    handed.advance(days=31)
+    contact = handed.row(tables.Contact, id=ann)
+    assert (contact.stage, contact.barred_why) == ("lead", "not_now")
+    assert [(row.subject_id) for row in handed.rows(tables.Timer, kind="sla")] == []
+
+
 def test_a_contact_may_be_returned_only_until_a_moment_ahead(handed: World) -> None:
     rita, _, _ = team(handed)
     qualify(handed, "ann@acme.example")
