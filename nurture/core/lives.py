@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from nurture.core.bars import BARRING, barred
+from nurture.core.bars import BARRING, barred, crosses
 from nurture.core.conditions import event_kinds
 from nurture.core.effects import MoveStage
 from nurture.core.lifecycle import Lifecycle
@@ -118,6 +118,8 @@ class _Replay:
         while made is not None:
             steps.append(Step(at, made))
             moved, happened = after_move(seen, made, len(steps), at)
+            if moved.bar is not None and crosses(made.from_stage, made.to_stage, lifecycle):
+                moved = replace(moved, bar=None)
             seen = restand(moved, lifecycle, at)
             self._concluded += happened
             been.add(made.to_stage)

@@ -198,7 +198,7 @@ def _give(page: _Page, row: Row[Any], routed: Routed, *, takes_owner: bool) -> N
 def _resume(page: _Page, row: Row[Any]) -> None:
     """Let a contact come back whom sales had returned until now, or ask the rules about them, as the file says."""
     bar = page.loaded[ContactId(row.contact_id)].bar
-    if bar is not None and (bar.why, bar.until) != (RETURNED, row.returns_at):
+    if bar is None or (bar.why, bar.until) != (RETURNED, row.returns_at):
         return  # they came to sales again meanwhile, and what sales said then counts
     page.unbarred.append(ContactId(row.contact_id))
     if page.program.lifecycle.handoff.returned is Then.COME_BACK and row.to_stage:

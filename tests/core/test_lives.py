@@ -65,6 +65,17 @@ def test_whom_sales_gave_back_stays_with_marketing_for_as_long_as_it_was_barred(
     assert way(life)[:3] == [(NOW + DAY, "prospect"), (NOW + 2 * DAY, "lead"), (NOW + 30 * DAY, "prospect")]
 
 
+def test_whoever_comes_to_sales_all_the_same_is_barred_no_more() -> None:
+    lifecycle = replace(SCORED, moves=(Move("lead", "prospect", Did("form_submitted", days(1)), "a form"), BACK))
+    said = {"why": "wrong_person", "stage": "lead"}
+    rejected = event("handoff_rejected", NOW + 2 * DAY, data=said)
+    by_hand = event("updated", NOW + 3 * DAY, data={"stage": "prospect"})
+    forms = event("form_submitted", NOW + DAY), event("form_submitted", NOW + 40 * DAY)
+    life = lived(*forms[:1], rejected, by_hand, forms[1], lifecycle=lifecycle)
+    stages = [stage for _, stage in way(life)]
+    assert stages[:5] == ["prospect", "lead", "prospect", "lead", "prospect"]
+
+
 def test_a_rejection_bars_for_as_long_as_the_lifecycle_in_question_says() -> None:
     shorter = Handoff(rejections={"not_now": Rejection(days(10))})
     given_back = replace(
