@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from nurture import fleet, sending
+from nurture import engine, fleet, sending
 from nurture.core.words import TimerKind
 from nurture.db import lanes, leases, tables, timers
 from nurture.db.session import Database
@@ -123,7 +123,7 @@ def test_a_job_that_another_transaction_is_enqueueing_is_not_enqueued_twice(worl
 
 def test_a_page_that_is_not_the_last_calls_the_next_worker_before_it_begins(world: World) -> None:
     world.use(Ledger())
-    world.contacts(f"c{number}@example.com" for number in range(260))
+    world.contacts(f"c{number}@example.com" for number in range(engine.PAGE + 10))
     fleet.do(desk(world), Job("tick"))
     assert "tick" in waiting(world)
     assert work_off(world)["tick"] == 1
