@@ -30,6 +30,8 @@ _RESERVED = "nurture_reserved"
 
 def reserve_ids(connection: Connection, table: AnyTable, count: int) -> Sequence[int]:
     """Return `count` ascending ids of `table` that nobody else will get. Call it in the transaction that inserts."""
+    if not count:
+        return ()
     table = _table(table)
     if connection.dialect.name == "postgresql":
         sequence = sa.select(sa.func.nextval(f"{table.name}_id_seq")).select_from(sa.func.generate_series(1, count))
