@@ -15,6 +15,11 @@ class Texts:
 
     files: Mapping[str, str] = field(default_factory=dict)
 
+    def line_of(self, key: str, file: str) -> int:
+        """Return the first line that begins with `key`, 1 where none does."""
+        lines = self.files.get(file, "").splitlines()
+        return next((number for number, line in enumerate(lines, 1) if line.strip().startswith(key)), 1)
+
     def problem(self, file: str, line: int, what: str, hint: str | None = None, *, word: str = "") -> Problem:
         """Point at `word` in that line or the lines below it, else at where the line begins."""
         lines = self.files.get(file, "").splitlines()

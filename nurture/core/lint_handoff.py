@@ -74,4 +74,4 @@ def _clock(rules: Handoff, file: str, texts: Texts) -> Iterator[Problem]:
     for word, after in (("escalate_after", rules.sla.escalate_after), ("reassign_after", rules.sla.reassign_after)):
         if after is not None and after < rules.sla.accept_within:
             what = f"`{word}` comes before the rep has had the time that `accept_within` gives"
-            yield texts.problem(file, rules.line, what, "make it longer", word="handoff")
+            yield texts.problem(file, rules.line, what, "make it longer", word=word)

@@ -39,9 +39,10 @@ def lifecycle_problems(program: Program, texts: Texts) -> Iterator[Problem]:
         if file != lifecycle.file and alternatives(condition, lifecycle) == []:
             what = f"this never holds, what it asks for contradicts itself: {say(condition)}"
             yield texts.problem(file, line, what, "no contact can meet all of it")
+    line = texts.line_of("levels:", lifecycle.file)
     for level, condition in lifecycle.levels:
         for _, what in _unreachable(condition, lifecycle):
-            yield texts.problem(lifecycle.file, 1, f"level {level!r}: {what}", _LOWER, word="levels")
+            yield texts.problem(lifecycle.file, line, f"level {level!r}: {what}", _LOWER, word=level)
 
 
 def _dead_ends(stage: Stage, program: Program, texts: Texts) -> Iterator[Problem]:

@@ -110,7 +110,7 @@ def _never(condition: Condition, lifecycle: Lifecycle) -> bool:
 
 
 def _levels(lifecycle: Lifecycle, texts: Texts) -> Iterator[Problem]:
-    line = _line_of("levels:", lifecycle, texts)
+    line = texts.line_of("levels:", lifecycle.file)
     for name, better in never_held(lifecycle):
         if better is None:
             what, hint = f"nobody ever has level {name!r}: what it asks for contradicts itself", "see its condition"
@@ -127,7 +127,7 @@ def _grades(lifecycle: Lifecycle, texts: Texts) -> Iterator[Problem]:
         if least > most and (lifecycle.fit.rules or asked):
             scored = f"it takes {least / 100:g} points, and at most {most / 100:g} can be scored"
             what = f"nobody ever has grade {grade!r}: {scored}"
-            line = _line_of("grades:", lifecycle, texts)
+            line = texts.line_of("grades:", lifecycle.file)
             yield texts.problem(lifecycle.file, line, what, "lower it, or give the rules more points", word=grade)
 
 
@@ -161,9 +161,3 @@ def _caps(lifecycle: Lifecycle, texts: Texts) -> Iterator[Problem]:
         if category.account_cap > category.cap:
             what = f"`account_cap` of category {category.name!r} is above its cap, which holds for both together"
             yield texts.problem(lifecycle.file, category.line, what, "lower it", word="account_cap")
-
-
-def _line_of(key: str, lifecycle: Lifecycle, texts: Texts) -> int:
-    """Return the line on which a key of the file stands, 1 where it does not."""
-    lines = texts.files.get(lifecycle.file, "").splitlines()
-    return next((number for number, line in enumerate(lines, 1) if line.strip().startswith(key)), 1)

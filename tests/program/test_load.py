@@ -124,7 +124,14 @@ def problems(files: dict[str, str]) -> list[str]:
             "from: prospect\n",
             "leads from 'prospect'",
         ),
-        (SCORED, "engagement >= 45", "engagement >= 450", "levels:", "level 'SQL': `engagement` never reaches 450"),
+        (SCORED, "engagement >= 45", "engagement >= 450", "SQL:", "level 'SQL': `engagement` never reaches 450"),
+        (
+            SCORED,
+            "reassign_after: 16 working hours",
+            "reassign_after: 1 working hour",
+            "reassign_after: 1",
+            "`reassign_after` comes before",
+        ),
         (
             EDUCATION,
             "if: engagement >= 20",
