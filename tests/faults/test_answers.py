@@ -21,8 +21,16 @@ from tests.faults import promises
 from tests.faults.ledger import Hurried, Ledger
 from tests.world import LINKS, World
 
-HURRY = 0.4
-"""Seconds that a call may take in all: more than an answer takes, less than silence."""
+HURRY, PATIENCE = 0.4, 20.0
+"""Seconds that a call may take in all: less than silence, and more than any answer takes on a busy machine."""
+
+UNENDING = ("silence", "drip")
+
+
+def seconds(says: str) -> float:
+    """Return how long to wait: in a hurry only for what never comes."""
+    return HURRY if says in UNENDING else PATIENCE
+
 
 ALL, HALF, NONE = "all", "half", "none"
 AMBIGUOUS = ["ambiguous", "ambiguous"]
@@ -80,7 +88,7 @@ def test_whatever_a_batch_is_answered_each_mail_is_known_or_ambiguous(
 ) -> None:
     world.contacts(["ann@example.com", "bob@example.com"])
     ledger.script({"takes": takes, "says": says})
-    with closing(ledger.provider("postmark", seconds=HURRY)) as provider:
+    with closing(ledger.provider("postmark", seconds=seconds(says))) as provider:
         assert _states(world, provider) == states
         _drain(world, ledger, provider)
 
@@ -91,7 +99,7 @@ def test_whatever_a_mail_server_says_of_a_mail_it_is_that_mail_only(
 ) -> None:
     world.contacts(["ann@example.com", "bob@example.com"])
     ledger.script({"takes": takes, "says": says})
-    with closing(ledger.provider("smtp", batch=1, seconds=HURRY)) as provider:
+    with closing(ledger.provider("smtp", batch=1, seconds=seconds(says))) as provider:
         assert _states(world, provider) == [state, "accepted"]
         _drain(world, ledger, provider)
 
@@ -99,7 +107,7 @@ def test_whatever_a_mail_server_says_of_a_mail_it_is_that_mail_only(
 def test_a_token_that_is_refused_pauses_the_sender_and_nothing_is_tried_again(world: World, ledger: Ledger) -> None:
     world.contacts(["ann@example.com", "bob@example.com"])
     ledger.script({"takes": NONE, "says": "401"})
-    with closing(ledger.provider("postmark", batch=1, seconds=HURRY)) as provider:
+    with closing(ledger.provider("postmark", batch=1, seconds=PATIENCE)) as provider:
         assert set(_states(world, provider)) <= {"retry_wait", "ready"}
         world.now += timedelta(days=1)
         _states(world, provider)
