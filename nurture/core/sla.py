@@ -1,6 +1,7 @@
 """The clock of a handoff: when its rep is warned, when it is escalated, when it goes to somebody else.
 
-All lengths are working time of the rep who has it, counted from when they got it.
+All lengths are working time of the rep who has it, counted from when they got it. It stands still while they are off;
+so whoever is away does not keep it where somebody else could take it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from nurture.core.handoff import Sla
-from nurture.core.working import WorkingCalendar, add
+from nurture.core.working import WorkingCalendar, absent_from, add
 
 
 class Step(StrEnum):
@@ -34,6 +35,13 @@ class Clock:
 def due_at(sla: Sla, calendar: WorkingCalendar, since: datetime) -> datetime | None:
     """Return by when the rep is to accept or reject it; None for somebody who never works."""
     return add(calendar, sla.accept_within, since)
+
+
+def rings_at(sla: Sla | None, calendar: WorkingCalendar, clock: Clock, now: datetime) -> datetime | None:
+    """Return the next moment after `now` at which there is something to do: a step, or an absence that begins."""
+    coming = [at for at, _ in pending(sla, calendar, clock) if at > now] if sla else []
+    absent = absent_from(calendar, now)
+    return min([*coming, *([absent] if absent else [])], default=None)
 
 
 def pending(sla: Sla, calendar: WorkingCalendar, clock: Clock) -> list[tuple[datetime, Step]]:

@@ -87,6 +87,16 @@ def away_until(calendar: WorkingCalendar, now: datetime) -> date | None:
     return local_day(back[0], calendar.zone) if back else date.max
 
 
+def absent_from(calendar: WorkingCalendar, now: datetime) -> datetime | None:
+    """Return when their next absence begins, after `now`: the first day off on which they would work; None if never."""
+    usual = WorkingCalendar(calendar.zone, calendar.hours, holidays=calendar.holidays)
+    for day in sorted(calendar.time_off):
+        begins = day_begins(day, calendar.zone)
+        if begins > now and not usual.is_free(day) and _shifts_on(calendar.hours, day, calendar.zone):
+            return begins
+    return None
+
+
 def midnight(calendar: WorkingCalendar, now: datetime) -> datetime:
     """Return when their day began."""
     return day_begins(local_day(now, calendar.zone), calendar.zone)

@@ -14,7 +14,7 @@ from nurture.core.handoff import Handoff
 from nurture.core.model import ContactId, Event, RepId, Situation
 from nurture.core.program import Program
 from nurture.core.routing import Desk, Routed, route
-from nurture.core.sla import Clock, due_at, pending
+from nurture.core.sla import Clock, due_at, rings_at
 from nurture.core.words import HandoffState, TimerKind
 from nurture.db import handoffs, tables
 from nurture.db.bulk import insert_rows, reserve_ids, update_rows
@@ -92,10 +92,8 @@ def clock_of(rules: Handoff, desk: Desk, routed: Routed, now: datetime) -> tuple
     held = desk.of(routed.rep.id) if routed.rep else None
     if held is None:
         return None, now + LOOK_AGAIN
-    if rules.sla is None:
-        return None, None
-    coming = pending(rules.sla, held.calendar, Clock(now))
-    return due_at(rules.sla, held.calendar, now), coming[0][0] if coming else None
+    due = due_at(rules.sla, held.calendar, now) if rules.sla else None
+    return due, rings_at(rules.sla, held.calendar, Clock(now), now)
 
 
 def assignment(handoff_id: int, routed: Routed, due: datetime | None, now: datetime) -> dict[str, Any]:

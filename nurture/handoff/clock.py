@@ -19,9 +19,9 @@ from nurture.core.handoff import Then
 from nurture.core.model import ContactId, Event, Situation
 from nurture.core.program import Program
 from nurture.core.routing import Candidate, Desk, Routed, route
-from nurture.core.sla import Clock, Step, due_at, pending
+from nurture.core.sla import Clock, Step, due_at, pending, rings_at
 from nurture.core.words import HandoffState, TimerKind
-from nurture.core.working import between
+from nurture.core.working import away_until, between
 from nurture.db import handing, handoffs, people, redrafting, situations, timers
 from nurture.db.session import Database
 
@@ -103,18 +103,26 @@ def _look(page: _Page, row: Row[Any]) -> None:
             _from_queue(page, row)
         elif held is None:
             _pass_on(page, row, "is not active any more")
-        else:
+        elif not _while_away(page, row, held):
             _tick(page, row, held)
 
 
+def _while_away(page: _Page, row: Row[Any], held: Candidate) -> bool:
+    """Pass on what somebody who is away has not answered, where another can take it: tell whether it was."""
+    back = away_until(held.calendar, page.now)
+    return back is not None and _pass_on(page, row, f"is away until {back}", or_keep=True)
+
+
 def _tick(page: _Page, row: Row[Any], held: Candidate) -> None:
-    """Warn, escalate and pass on, as far as it is time to. Without a clock in the file there is nothing to do."""
+    """Warn, escalate and pass on, as far as it is time to. Without a clock in the file only absences count."""
     sla = page.program.lifecycle.handoff.sla
-    if sla is None:
-        return
     since = row.assigned_at or row.opened_at
     moved = max(0, len(page.had.get(row.id, ())) - 1)
-    coming = pending(sla, held.calendar, Clock(since, row.warned_at is not None, row.escalated_at is not None, moved))
+    clock = Clock(since, row.warned_at is not None, row.escalated_at is not None, moved)
+    page.wakes[row.id] = rings_at(sla, held.calendar, clock, page.now)
+    if sla is None:
+        return
+    coming = pending(sla, held.calendar, clock)
     due = [step for at, step in coming if at <= page.now]
     if Step.REASSIGN in due and _pass_on(page, row, "did not answer in time", or_keep=True):
         return
@@ -129,7 +137,6 @@ def _tick(page: _Page, row: Row[Any], held: Candidate) -> None:
         page.tell(row, "handoff_escalated", moved, **said, to=sla.escalate_to, to_id=above.id if above else None)
         change["escalated_at"] = page.now
     _change(page, row, **change)
-    page.wakes[row.id] = next((at for at, _ in coming if at > page.now), None)
 
 
 def _from_queue(page: _Page, row: Row[Any]) -> None:

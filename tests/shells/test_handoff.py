@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import delete
 
 from nurture import drafts, handoff, intake
+from nurture import reps as calendars
 from nurture.core.handoff import FOREVER
 from nurture.core.model import ContactId, Event, Rep
 from nurture.db import handoffs, reps, tables, timers
@@ -87,6 +88,11 @@ def team(world: World) -> tuple[Rep, Rep, Rep]:
     with world.database.write() as connection:
         reps.set_values(connection, vera.id, {"most_open_handoffs": 0})
     return rita, sam, vera
+
+
+def off(world: World, rep: Rep, first: date, last: date) -> None:
+    with world.database.write() as connection:
+        calendars.take_off(connection, rep, first, last, None, world.now)
 
 
 # --- stories ----------------------------------------------------------------------------------------------------------
@@ -333,14 +339,35 @@ def test_answers_to_what_is_not_there_are_refused(handed: World) -> None:
 
 
 def test_the_clock_stands_still_while_the_rep_is_off(handed: World) -> None:
-    rita, _, _ = team(handed)
+    rita = handed.rep()
     qualify(handed, "ann@acme.example")
-    with handed.database.write() as connection:
-        reps.add_time_off(connection, rita.id, date(2026, 3, 2), date(2026, 3, 3), None, handed.now)
+    off(handed, rita, date(2026, 3, 2), date(2026, 3, 3))
     handed.advance(hours=10)
     assert kinds(handed) == ["handoff_opened"]
     handed.advance(hours=14 + 24 + 2)
     assert kinds(handed) == ["handoff_opened", "handoff_warned"]
+
+
+def test_who_goes_away_does_not_keep_what_they_have_not_answered(handed: World) -> None:
+    rita, sam, _ = team(handed)
+    qualify(handed, "ann@acme.example")
+    off(handed, rita, date(2026, 3, 2), date(2026, 3, 20))
+    handed.work()
+    row = handed.row(tables.Handoff)
+    assert (row.rep_id, row.due_at) == (sam.id, handed.now + timedelta(hours=4))
+    last = handed.rows(tables.Event, kind="handoff_reassigned")[-1]
+    assert last.data["why"] == "is away until 2026-03-23"
+
+
+def test_an_absence_that_is_known_before_rings_when_it_begins(handed: World) -> None:
+    rita, sam, _ = team(handed)
+    handed.now += timedelta(hours=7, minutes=30)  # half an hour before the end of Monday's work
+    qualify(handed, "ann@acme.example")
+    off(handed, rita, date(2026, 3, 3), date(2026, 3, 20))
+    handed.work()
+    assert handed.row(tables.Handoff).rep_id == rita.id
+    handed.advance(hours=16)
+    assert handed.row(tables.Handoff).rep_id == sam.id
 
 
 def test_a_rep_who_leaves_hands_over_what_they_have(handed: World) -> None:
