@@ -114,20 +114,17 @@ def _histories(
     database: Database, kinds: frozenset[str], now: datetime, heard: Heard
 ) -> Iterator[tuple[Mapping[ContactId, Situation], Mapping[int, Sequence[Duty]]]]:
     """Yield everybody's whole history, page by page. No page holds up whoever writes."""
-    last = done = 0
+    done = 0
     with database.read() as connection:
         total = people.count_living(connection)
-    while True:
+    for ids in people.living(database, PAGE):
         with database.read() as connection:
-            ids = people.living_after(connection, last, PAGE)
-            if not ids:
-                return
             page = situations.load(connection, ids, now - _EVER, now)
             if kinds:
                 page = situations.with_account_events(connection, page, _EVER, kinds)
             duties = tasks.duties(connection, ids)
         yield page, duties
-        last, done = ids[-1], done + len(ids)
+        done += len(ids)
         heard(done, total)
 
 
@@ -183,18 +180,14 @@ def restandings(
     with database.read() as connection:
         found.contacts = people.count_living(connection)
     every = 1 if at_most is None else -(-found.contacts // at_most) or 1
-    last = 0
-    while True:
+    for ids in people.living(database, PAGE):
+        chosen = [key for key in ids if key % every == 0]
         with database.read() as connection:
-            ids = people.living_after(connection, last, PAGE)
-            if not ids:
-                return found
-            chosen = [key for key in ids if key % every == 0]
             page = _both(connection, chosen, live, proposed, now)
         for key, (old, new) in page.items():
             _add(found, _restanding(key, old, new, live, proposed, now), live, proposed, examples)
-        last = ids[-1]
         heard(found.looked_at, -(-found.contacts // every))
+    return found
 
 
 def _both(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from nurture.core.model import ContactId, Rep, RepId
 from nurture.core.words import Voice
 from nurture.db import tables
 from nurture.db.bulk import in_page, insert_new, insert_rows, reserve_ids
+from nurture.db.session import Database
 
 _CONTACT = tables.Contact.__table__
 _ACCOUNT = tables.Account.__table__
@@ -75,8 +76,19 @@ def external_ids(connection: Connection, ids: Collection[int], system: str) -> d
     return found
 
 
-def living_after(connection: Connection, contact_id: int, limit: int) -> list[ContactId]:
-    """Return the next `limit` contacts by key that are neither merged into others nor erased."""
+def living(database: Database, limit: int) -> Iterator[list[ContactId]]:
+    """Yield the keys of all who are neither merged into others nor erased, in pages, each in a read of its own."""
+    last = 0
+    while True:
+        with database.read() as connection:
+            ids = _living_after(connection, last, limit)
+        if not ids:
+            return
+        yield ids
+        last = ids[-1]
+
+
+def _living_after(connection: Connection, contact_id: int, limit: int) -> list[ContactId]:
     query = select(_CONTACT.c.id).where(
         _CONTACT.c.id > contact_id, _CONTACT.c.merged_into.is_(None), _CONTACT.c.erased_at.is_(None)
     )
@@ -141,13 +153,13 @@ def accounts(connection: Connection, domains: Collection[str], name_keys: Collec
 
 def reps(connection: Connection) -> list[Rep]:
     """Return every rep, by name."""
-    return [_rep(row) for row in connection.execute(select(_REP).order_by(_REP.c.name, _REP.c.id))]
+    return [rep_of(row) for row in connection.execute(select(_REP).order_by(_REP.c.name, _REP.c.id))]
 
 
 def active_reps(connection: Connection, emails: Collection[str]) -> dict[str, Rep]:
     """Return active reps by their (normalized) addresses."""
     query = select(_REP).where(in_page(_REP.c.email, emails), _REP.c.active)
-    return {row.email: _rep(row) for row in connection.execute(query)} if emails else {}
+    return {row.email: rep_of(row) for row in connection.execute(query)} if emails else {}
 
 
 def rep_row(connection: Connection, email: str) -> Row[Any] | None:
@@ -196,7 +208,8 @@ def update_rep(connection: Connection, rep_id: RepId, values: Mapping[str, Any])
         connection.execute(_SENDER.update().where(_SENDER.c.rep_id == rep_id).values(display_name=values["name"]))
 
 
-def _rep(row: Row[Any]) -> Rep:
+def rep_of(row: Row[Any]) -> Rep:
+    """Return the rep of a row."""
     return Rep(
         id=RepId(row.id),
         name=row.name,

@@ -11,13 +11,14 @@ from sqlalchemy import Connection, Row, Select, func, select
 from nurture.core.calendars import is_zone
 from nurture.core.countries import zone_of
 from nurture.core.handoff import Handoff
-from nurture.core.model import Company, Rep, RepId
+from nurture.core.model import Company
 from nurture.core.routing import Candidate
 from nurture.core.windows import Window
 from nurture.core.words import HandoffState
 from nurture.core.working import WorkingCalendar, midnight
 from nurture.db import tables
 from nurture.db.bulk import in_page, insert_new, page_columns, page_parameters
+from nurture.db.people import rep_of
 from nurture.public_holidays import known_or_none
 
 _REP = tables.Rep.__table__
@@ -108,21 +109,6 @@ def open_handoffs(connection: Connection) -> dict[int, int]:
     """Return how many handoffs are open with each rep."""
     query = select(_HANDOFF.c.rep_id, func.count().label("number")).where(_HANDOFF.c.state == HandoffState.OPEN)
     return {row.rep_id: row.number for row in connection.execute(query.group_by(_HANDOFF.c.rep_id))}
-
-
-def rep_of(row: Row[Any]) -> Rep:
-    """Return the rep of a row."""
-    return Rep(
-        id=RepId(row.id),
-        name=row.name,
-        email=row.email,
-        title=row.title,
-        signature=row.signature,
-        time_zone=row.time_zone,
-        calendar_link=row.calendar_link,
-        daily_capacity=row.daily_capacity,
-        active=row.active,
-    )
 
 
 def stored_hours(hours: Iterable[Window]) -> dict[str, Any]:

@@ -80,16 +80,11 @@ def _pages(
     database: Database, lifecycle: Lifecycle, system: str, now: datetime
 ) -> Iterator[tuple[Mapping[ContactId, Situation], Mapping[int, Sequence[str]]]]:
     """Yield contacts as they are, page by page, and what the system calls them. No page holds up whoever writes."""
-    last = 0
-    while True:
+    for ids in people.living(database, PAGE):
         with database.read() as connection:
-            ids = people.living_after(connection, last, PAGE)
-            if not ids:
-                return
             page = situations.for_scoring(connection, ids, lifecycle, now)
             names = people.external_ids(connection, ids, system) if system != EMAIL else _addresses(page)
         yield page, names
-        last = ids[-1]
 
 
 def _addresses(page: Mapping[ContactId, Situation]) -> dict[int, list[str]]:

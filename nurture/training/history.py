@@ -44,15 +44,11 @@ def read_history(
     """
     read = _Reading(program, outcome, sources, seed, now)
     found: list[Example] = []
-    last = 0
-    while True:
+    for ids in people.living(database, PAGE):
         with database.read() as connection:
-            ids = people.living_after(connection, last, PAGE)
-            if not ids:
-                return found
             page = situations.load(connection, ids, program.lifecycle.memory, now)
         found += (read.example(situation) for situation in page.values())
-        last = ids[-1]
+    return found
 
 
 def draw(seed: str, name: str) -> float:
