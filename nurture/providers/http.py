@@ -26,6 +26,10 @@ from nurture.providers.lines import Line, Lines, Lost, NoLine
 __all__ = ["Http", "NoAnswer", "Request", "Response", "Result", "Unreachable", "retry_after"]
 
 MAX_RETRY_AFTER = 3600.0
+
+TOO_MANY = 429
+UNSAID = 60.0
+"""Seconds to wait after 429 Too Many Requests when it does not say how long, or says nothing sensible."""
 """Seconds; a provider that asks for more is asked again after an hour."""
 
 _KEEP_ALIVE = 4.0  # below the idle timeouts of servers, so that no request meets a connection that is just closing
@@ -108,10 +112,16 @@ class Http:
 
 
 def retry_after(response: Response) -> float | None:
-    """Return the seconds in Retry-After (RFC 9110, 10.2.3), from 0 to an hour; None when it says nothing sensible.
+    """Return for how many seconds we are asked to wait, from 0 to an hour; None when we are not.
 
-    A date counts from the answer's own Date, so that nobody's clock matters.
+    Retry-After (RFC 9110, 10.2.3) says so; a date counts from the answer's own Date, so that nobody's clock matters. A
+    429 (RFC 6585) always asks for it, even where it does not say how long.
     """
+    said = _said(response)
+    return UNSAID if said is None and response.status == TOO_MANY else said
+
+
+def _said(response: Response) -> float | None:
     value = response.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return min(float(value[:9]), MAX_RETRY_AFTER)

@@ -164,19 +164,24 @@ def test_each_answer_has_its_class(status: int, body: bytes, outcome: Outcome) -
             120,
         ),
         ({"Retry-After": "Fri, 02 Jan 2026 03:00:00 GMT", "Date": "Fri, 02 Jan 2026 03:04:05 GMT"}, 0),
-        ({"Retry-After": "Fri, 02 Jan 2026 03:06:05 GMT"}, None),
-        ({"Retry-After": "Fri, 02 Jan 2026 03:06:05", "Date": "Fri, 02 Jan 2026 03:04:05 GMT"}, None),
-        ({}, None),
+        ({"Retry-After": "Fri, 02 Jan 2026 03:06:05 GMT"}, 60),
+        ({"Retry-After": "Fri, 02 Jan 2026 03:06:05", "Date": "Fri, 02 Jan 2026 03:04:05 GMT"}, 60),
+        ({}, 60),
         ({"Retry-After": "99999999999999999999"}, 3600),
-        ({"Retry-After": "-5"}, None),
-        ({"Retry-After": "soon"}, None),
-        ({"Retry-After": "1e9"}, None),
+        ({"Retry-After": "-5"}, 60),
+        ({"Retry-After": "soon"}, 60),
+        ({"Retry-After": "1e9"}, 60),
     ],
 )
-def test_rate_limit_waits_as_long_as_it_is_told(headers: dict[str, str], seconds: float | None) -> None:
+def test_rate_limit_waits_as_long_as_it_is_told(headers: dict[str, str], seconds: float) -> None:
     receipts = send(Answer(429, b"", headers), count=2)
     assert {receipt.outcome for receipt in receipts} == {Outcome.NOT_SENT}
     assert {receipt.retry_after for receipt in receipts} == {seconds}
+
+
+def test_only_a_rate_limit_waits_without_being_told_how_long() -> None:
+    (receipt,) = send(Answer(503, b""), count=1)
+    assert receipt.retry_after is None
 
 
 def test_after_a_rate_limit_or_a_bad_token_the_rest_is_not_tried() -> None:
