@@ -141,6 +141,7 @@ def _cut_connections(database: Database) -> None:
 
 
 def _drain(world: World, ledger: Ledger, seed: int) -> None:
+    world.database.engine.dispose()  # what the last restart cut off, which the engine would try again and we do not
     end_leases(world.database)
     ledger.script()
     with closing(ledger.provider("postmark")) as provider:
