@@ -20,6 +20,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from nurture.db.columns import copy_rows
 from nurture.db.tables import Base
 from nurture.db.values import Rows, columns_of, document, is_binary, tuples, with_defaults
 
@@ -51,7 +52,7 @@ def insert_rows(connection: Connection, table: AnyTable, rows: Rows) -> None:
     table = _table(table)
     columns, rows = with_defaults(table, rows)
     if connection.dialect.name == "postgresql":
-        _copy(connection, table, columns, rows)
+        copy_rows(connection, table, columns, tuples(connection, table, columns, rows))
     else:
         _insert_tuples(connection, table, columns, rows)
 
@@ -255,23 +256,6 @@ def _page_on_sqlite(table: Table, columns: tuple[str, ...]) -> list[sa.ColumnEle
         value: sa.ColumnElement[Any] = sa.func.json_extract(page.c.value, sa.literal_column(f"'$[{place}]'"))
         values.append(sa.func.unbase64(value) if is_binary(table, name) else value)
     return values
-
-
-# --- PostgreSQL's COPY ------------------------------------------------------------------------------------------------
-
-
-def _copy(connection: Connection, table: Table, columns: tuple[str, ...], rows: Rows) -> None:
-    """Insert with COPY, for which the server does half as much as for an INSERT."""
-    statement = f'COPY "{table.name}" ({_names(columns)}) FROM STDIN'
-    page = tuples(connection, table, columns, rows)
-    driver: Any = connection.connection.driver_connection
-    errors: Any = connection.dialect.loaded_dbapi
-    try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copying:
-            for row in page:
-                copying.write_row(row)
-    except errors.Error as error:
-        raise sa.exc.DBAPIError.instance(statement, None, error, errors.Error, dialect=connection.dialect) from error
 
 
 # --- SQLite's executemany ---------------------------------------------------------------------------------------------

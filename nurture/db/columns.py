@@ -5,13 +5,14 @@ For pages of thousands, where a dictionary a row would cost more than writing it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from itertools import chain, islice, repeat
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
 from nurture.db.values import processor
@@ -42,12 +43,25 @@ def insert_columns(connection: Connection, table: Table, count: int, columns: Co
         return
     rows = zip(*(_encoded(connection, table, name, column, count) for name, column in columns.items()), strict=True)
     if connection.dialect.name == "postgresql":
-        _copy(connection, _copying(table, tuple(columns)), rows)
+        copy_rows(connection, table, tuple(columns), rows)
         return
     size = min(_ROWS, _PARAMETERS // len(columns))
     while page := list(islice(rows, size)):
         statement = _values(table, tuple(columns), len(page))
         connection.exec_driver_sql(statement, tuple(chain.from_iterable(page)))
+
+
+def copy_rows(connection: Connection, table: Table, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Insert rows with PostgreSQL's COPY, for which the server does half as much as for an INSERT."""
+    statement = _copying(table, columns)
+    driver: Any = connection.connection.driver_connection
+    errors: Any = connection.dialect.loaded_dbapi
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copying:
+            for row in rows:
+                copying.write_row(row)
+    except errors.Error as error:
+        raise sa.exc.DBAPIError.instance(statement, None, error, errors.Error, dialect=connection.dialect) from error
 
 
 def _encoded(connection: Connection, table: Table, name: str, column: Sequence[Any] | Same, count: int) -> Any:
@@ -58,13 +72,6 @@ def _encoded(connection: Connection, table: Table, name: str, column: Sequence[A
     if len(column) != count:
         raise ValueError(f"{name} has {len(column)} values for {count} rows")
     return [None if value is None else encode(value) for value in column] if encode else column
-
-
-def _copy(connection: Connection, statement: str, rows: Iterator[tuple[Any, ...]]) -> None:
-    driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
 
 
 @lru_cache(maxsize=64)

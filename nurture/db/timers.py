@@ -19,6 +19,7 @@ from nurture.core.quick import quick_init
 from nurture.core.words import FINAL_MESSAGES, EnrollmentState, MessageState, TimerKind
 from nurture.db import bulk
 from nurture.db.clock import database_clock
+from nurture.db.columns import Columns, Same, insert_columns
 from nurture.db.tables import Enrollment, Message, Timer
 from nurture.db.values import processor
 
@@ -72,6 +73,27 @@ _SETTING = """
 INSERT INTO timers (kind, subject_id, due_at, attempts) VALUES (?, ?, ?, 0)
 ON CONFLICT (kind, subject_id) DO UPDATE SET due_at = excluded.due_at, owner = NULL, lease_until = NULL, attempts = 0
 """
+
+
+def hold(connection: Connection, timers: Sequence[tuple[int, datetime]], owner: str, lease_seconds: float) -> None:
+    """Set the first timers of new messages, given by (message id, due time), as `owner` claimed them for that long.
+
+    One attempt is counted, as `claim` would. For messages of this very transaction: a timer that is there already is
+    an error.
+    """
+    if not timers:
+        return
+    ids, moments = zip(*timers, strict=True)
+    until = connection.scalar(_UNTIL, {"seconds": lease_seconds})
+    columns: Columns = {
+        "due_at": moments,
+        "kind": Same(TimerKind.MESSAGE),
+        "subject_id": ids,
+        "owner": Same(owner),
+        "lease_until": Same(until),
+        "attempts": Same(1),
+    }
+    insert_columns(connection, _timers, len(ids), columns)
 
 
 def clear(connection: Connection, kind: str, ids: Sequence[int]) -> None:
@@ -196,6 +218,7 @@ def _claim(dialect: str, in_lane: bool) -> Any:
 _OF_KIND = _timers.c.kind == sa.bindparam("the_kind")
 _MINE = sa.and_(_OF_KIND, bulk.in_given(_timers.c.subject_id), _timers.c.owner == sa.bindparam("claimer"))
 _LATER = database_clock(sa.bindparam("seconds", type_=sa.Float()))
+_UNTIL = sa.select(_LATER)
 _CLEARING = sa.delete(_timers).where(_OF_KIND, bulk.in_given(_timers.c.subject_id))
 _RELEASING = sa.update(_timers).where(_MINE).values(owner=None, lease_until=None, attempts=_timers.c.attempts - 1)
 _EXTENDING = sa.update(_timers).where(_MINE).values(lease_until=_LATER).returning(_timers.c.subject_id)

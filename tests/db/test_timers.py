@@ -124,6 +124,37 @@ def test_only_the_owner_extends_a_claim(database: Database) -> None:
     assert subjects(claim(database, "c")) == [2]
 
 
+def test_new_timers_are_held_as_if_their_owner_had_claimed_them(database: Database) -> None:
+    early = NOW - timedelta(seconds=3)
+    with database.write() as connection:
+        timers.hold(connection, [], "a", LONG)
+        timers.hold(connection, [(2, NOW), (1, early)], "a", LONG)
+        timers.hold(connection, [(3, NOW)], "b", OVER)
+    set_timers(database, (4, NOW), (5, early), (6, NOW))
+    with database.write() as connection:
+        timers.claim(connection, TimerKind.MESSAGE, "c", early, 1, LONG)
+        rows = connection.execute(sa.select(Timer.__table__).order_by(Timer.subject_id)).all()
+    held, claimed = rows[:2], next(row for row in rows if row.subject_id == 5)
+    assert [(row.kind, row.subject_id, row.due_at, row.owner, row.attempts, row.lane) for row in held] == [
+        ("message", 1, early, "a", 1, None),
+        ("message", 2, NOW, "a", 1, None),
+    ]
+    assert all(timedelta() <= claimed.lease_until - row.lease_until < timedelta(seconds=30) for row in held)
+    assert subjects(claim(database, "d")) == [3, 4, 6]
+
+
+def test_a_held_timer_is_nobody_elses_and_has_its_messages_lane(database: Database) -> None:
+    with database.write() as connection:
+        sender = factories.sender(connection)
+        message = factories.message(connection, factories.contact(connection), sender)
+        timers.hold(connection, [(message, NOW)], "a", LONG)
+        lane = connection.scalar(sa.select(Timer.lane))
+    assert lane == (sender if database.dialect == "postgresql" else None)
+    assert claim(database, "b") == []
+    with pytest.raises(sa.exc.DBAPIError), database.write() as connection:
+        timers.hold(connection, [(message, LATER)], "b", LONG)
+
+
 RACE = """
 import json, sys
 from datetime import datetime
