@@ -14,10 +14,10 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from nurture.core.facts import template_values
 from nurture.core.model import Contact, ContactId, Sender, Situation, Value
 from nurture.core.program import Program
 from nurture.core.quick import quick_init
+from nurture.core.telling import template_values
 from nurture.core.words import Scope, Voice
 from nurture.mail.keys import KeyRing
 from nurture.mail.thread import reply_subject, split_references

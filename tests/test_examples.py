@@ -11,7 +11,6 @@ import pytest
 from nurture.core.conditions import Did, leaves
 from nurture.core.effects import OpenTaskFor, PlanMessage
 from nurture.core.events import KINDS
-from nurture.core.facts import template_values
 from nurture.core.lint_sequences import addressed
 from nurture.core.model import (
     Account,
@@ -31,6 +30,7 @@ from nurture.core.model import (
 )
 from nurture.core.schedule import after_message, schedule
 from nurture.core.sequence import Sequence, Step
+from nurture.core.telling import template_values
 from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState, MessageState, Role, Voice
 from nurture.program.artifact import Artifact
 from nurture.program.load import load

@@ -1,4 +1,4 @@
-"""The fields that conditions and templates may name, and what each one says about a contact in a situation.
+"""The fields that conditions may name, and what each one says about a contact in a situation.
 
 A bare name is about the contact, `account.…` about the company, `fields.…` and `account.fields.…` are the company's own
 fields, `slots.…` its qualification slots. Unknown is None (or an absent key); so is a blank text.
@@ -12,8 +12,7 @@ from operator import attrgetter
 
 from nurture.core.comparing import fold
 from nurture.core.definition import Definition
-from nurture.core.fields import FieldSpec
-from nurture.core.model import Company, Contact, Situation, Value
+from nurture.core.model import Contact, Situation, Value
 from nurture.core.words import LIVE_ENROLLMENTS, SENT_MESSAGES, FieldType
 
 
@@ -119,99 +118,13 @@ def known(value: object) -> Value:
     return None
 
 
-def template_values(
-    situation: Situation,
-    lifecycle: Definition,
-    company: Company,
-    fields: Mapping[str, FieldSpec] | None = None,
-    *,
-    only: Iterable[str] | None = None,
-) -> dict[str, Value]:
-    """Return the flat values that templates may name; what is unknown has no key, so that the message is held.
-
-    `fields` are the declared own fields by name: one with a default is never unknown. Own fields of an account get the
-    prefix `account_`. An own field never hides a built-in value. `only` asks for those names alone.
-    """
-    contact = situation.contact
-    names = _tellable(contact, company, fields) if only is None else only
-    values = {name: _told(name, contact, lifecycle, company) for name in names}
-    for spec in (fields or {}).values():
-        name = ("account_" if spec.on == "account" else "") + spec.name
-        if name in values and values[name] is None:
-            values[name] = spec.default
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _tellable(contact: Contact, company: Company, fields: Mapping[str, FieldSpec] | None) -> set[str]:
-    """Return every name that may say something about a contact."""
-    names = {*_TOLD, "stage", *contact.fields, *(f"our_{name}" for name in company.extra)}
-    names |= {("account_" if spec.on == "account" else "") + spec.name for spec in (fields or {}).values()}
-    return names | {f"account_{name}" for name in (contact.account.fields if contact.account else ())}
-
-
-def _told(name: str, contact: Contact, lifecycle: Definition, company: Company) -> Value:
-    """Return what a name in a template says: what is built in, then what is extra of us, of the account, of them."""
-    if name == "stage":
-        return lifecycle.stage(contact.stage).label
-    tell, account = _TOLD.get(name), contact.account
-    value = known(tell(contact, company)) if tell else None
-    if value is None and name.startswith("our_"):
-        value = known(company.extra.get(name.removeprefix("our_")))
-    if value is None and account and name.startswith("account_"):
-        value = known(account.fields.get(name.removeprefix("account_")))
-    return known(contact.fields.get(name)) if value is None else value
-
-
-def _telling(noun: str, attribute: str) -> Callable[[Contact, Company], object]:
-    """Return what tells an attribute of the contact's account or owner, where there is one."""
-    whose, get = attrgetter(noun), attrgetter(attribute)
-
-    def tell(contact: Contact, company: Company) -> object:
-        found = whose(contact)
-        return None if found is None else get(found)
-
-    return tell
-
-
-def _telling_contact(attribute: str) -> Callable[[Contact, Company], object]:
-    get = attrgetter(attribute)
-    return lambda contact, _: get(contact)
-
-
-def _telling_us(attribute: str) -> Callable[[Contact, Company], object]:
-    get = attrgetter(attribute)
-    return lambda _, company: get(company)
-
-
-_OF_CONTACT = ("email", "first_name", "last_name", "title", "buying_role", "country", "locale", "source")
-_OF_ACCOUNT = {
-    "company": "name",
-    "website": "domain",
-    "industry": "industry",
-    "employees": "employees",
-    "revenue": "revenue",
-    "company_country": "country",
-    "technologies": "technologies",
-}
-_OF_REP = ("name", "title", "email", "signature", "calendar_link")
-_OF_US = {"our_company": "name"} | {f"our_{name}": name for name in ("postal_address", "website", "privacy_url")}
-
-_TOLD: Mapping[str, Callable[[Contact, Company], object]] = {
-    **{name: _telling_contact(name) for name in _OF_CONTACT},
-    "email_domain": lambda contact, _: _domain(contact),
-    "name": lambda contact, _: _name(contact),
-    **{name: _telling("account", attribute) for name, attribute in _OF_ACCOUNT.items()},
-    **{f"rep_{name}": _telling("owner", name) for name in _OF_REP},
-    **{name: _telling_us(attribute) for name, attribute in _OF_US.items()},
-}
-"""What templates may name beside the stage and own fields, each with what says it of a contact, or of us."""
-
-
-def _name(contact: Contact) -> str | None:
+def full_name(contact: Contact) -> str | None:
+    """Return first and last name, None when neither is known."""
     return " ".join(part for part in (contact.first_name, contact.last_name) if part) or None
 
 
-def _domain(contact: Contact) -> str | None:
+def domain_of(contact: Contact) -> str | None:
+    """Return what stands behind the @ of the contact's address."""
     return fold(contact.email.rpartition("@")[2]) or None if contact.email else None
 
 
@@ -287,8 +200,8 @@ Reader = Callable[[Situation, Definition], Value]
 _READERS: Mapping[str, Reader] = {
     **{name: _of_contact(name) for name in FIELDS if name in Contact.__dataclass_fields__ and name != "owner"},
     **{name: _of_account(name.removeprefix("account.")) for name in FIELDS if name.startswith("account.")},
-    "email_domain": lambda situation, _: known(_domain(situation.contact)),
-    "name": lambda situation, _: known(_name(situation.contact)),
+    "email_domain": lambda situation, _: known(domain_of(situation.contact)),
+    "name": lambda situation, _: known(full_name(situation.contact)),
     "role": lambda situation, lifecycle: lifecycle.stage(situation.contact.stage).role.value,
     "voice": lambda situation, lifecycle: lifecycle.stage(situation.contact.stage).voice.value,
     "fit": _fit,

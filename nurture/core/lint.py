@@ -21,7 +21,7 @@ SENDING_VALUES: Mapping[Voice, frozenset[str]] = {
     Voice.MARKETING: frozenset({"unsubscribe_url", "first_of_run"}),
     Voice.PERSONAL: frozenset({"first_of_run"}),
 }
-"""What sending adds to the values of `facts.template_values`, by voice."""
+"""What sending adds to the values of `telling.template_values`, by voice."""
 
 
 class Compiled(Protocol):
@@ -61,7 +61,7 @@ def lint(
 ) -> tuple[Problem, ...]:
     """Return every mistake, in the order of files and lines.
 
-    `known` are the names that `facts.template_values` can answer, `files` the texts (path → text) to point into,
+    `known` are the names that `telling.template_values` can answer, `files` the texts (path → text) to point into,
     `unread` the names of sequences that are there but have mistakes of their own.
     """
     texts = Texts(files)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from nurture.core.facts import template_values
 from nurture.core.fields import FieldSpec
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import Account, AccountId, Company, Contact, ContactId, Rep, RepId, Situation
+from nurture.core.telling import template_values
 
 _SOME = "x"
 _REP = Rep(RepId(1), _SOME, "x@x.example", _SOME, _SOME, "UTC", _SOME)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+from binascii import b2a_base64
 from dataclasses import dataclass
+from functools import lru_cache
 
 from nurture.core.model import ContactId
 from nurture.core.words import Scope
@@ -35,8 +37,7 @@ def unsubscribe_url(public_url: str, ring: KeyRing, contact_id: ContactId, addre
     Without a public URL it leads to this machine; real providers are held back then (the unsubscribe gate). Raises
     ValueError for a hash that is not `<key id>:<hex>`.
     """
-    base = (public_url or LOCAL_URL).rstrip("/")
-    return f"{base}{UNSUBSCRIBE_PATH}{_write(ring, contact_id, address_hash, scope)}"
+    return _base(public_url) + _write(ring, contact_id, address_hash, scope)
 
 
 def read_unsubscribe(token: str, ring: KeyRing) -> UnsubscribeToken | None:
@@ -63,10 +64,24 @@ def _write(ring: KeyRing, contact_id: ContactId, address_hash: str, scope: Scope
     key_id, _, digest = address_hash.partition(":")
     if not key_id or not digest:
         raise ValueError("an address hash reads `<key id>:<hex>`")
+    payload = _HEADS[scope] + contact_id.to_bytes(8, "big") + _name(key_id) + bytes.fromhex(digest)
+    encoded = b2a_base64(payload + ring.sign(_PURPOSE, payload), newline=False)
+    return encoded.translate(_URL_SAFE).decode("ascii").rstrip("=")
+
+
+_HEADS = {scope: bytes((_VERSION,)) + letter for scope, letter in _LETTERS.items()}
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+@lru_cache(maxsize=64)
+def _name(key_id: str) -> bytes:
     name = key_id.encode("ascii")
-    payload = bytes((_VERSION,)) + _LETTERS[scope] + contact_id.to_bytes(8, "big")
-    payload += bytes((len(name),)) + name + bytes.fromhex(digest)
-    return base64.urlsafe_b64encode(payload + ring.sign(_PURPOSE, payload)).decode("ascii").rstrip("=")
+    return bytes((len(name),)) + name
+
+
+@lru_cache(maxsize=16)
+def _base(public_url: str) -> str:
+    return (public_url or LOCAL_URL).rstrip("/") + UNSUBSCRIBE_PATH
 
 
 def _read(payload: bytes) -> UnsubscribeToken | None:

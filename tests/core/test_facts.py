@@ -2,13 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from nurture.core.facts import FIELDS, lookup, template_values
-from nurture.core.fields import FieldSpec
-from nurture.core.model import Company, OpenTask, Standing
-from nurture.core.words import FieldType, MessageState
+from nurture.core.facts import FIELDS, lookup
+from nurture.core.model import OpenTask, Standing
+from nurture.core.words import MessageState
 from tests.core.scored import ACME, NOW, REP, SCORED, mail, person, run, situation
-
-US = Company("Us Ltd", "1 Road, Town", website="https://us.example", extra={"phone": "555"})
 
 STANDING = Standing(6500, "A", 6125, NOW, level="SQL")
 
@@ -76,56 +73,3 @@ def test_what_is_false_or_nought_is_known() -> None:
 
 def test_a_field_that_nobody_knows_is_unknown() -> None:
     assert lookup("shoe_size", situation(), SCORED) is None
-
-
-def test_templates_get_flat_values_of_person_company_rep_and_us() -> None:
-    values = template_values(situation(contact=person(owner=REP)), SCORED, US)
-    assert values["first_name"] == "Ann"
-    assert values["company"] == "Acme"
-    assert values["industry"] == "software"
-    assert values["rep_name"] == "Rita Rep"
-    assert values["our_company"] == "Us Ltd"
-    assert values["our_postal_address"] == "1 Road, Town"
-    assert values["our_phone"] == "555"
-
-
-def test_what_is_unknown_has_no_key_so_that_the_message_is_held() -> None:
-    values = template_values(situation(contact=person(first_name=" ", account=None)), SCORED, US)
-    assert not {"first_name", "company", "industry", "rep_name", "title"} & values.keys()
-
-
-def test_own_fields_keep_their_name_and_those_of_accounts_get_a_prefix() -> None:
-    contact = person(fields={"plan": "pro"}, account=replace(ACME, fields={"plan": "gold"}))
-    values = template_values(situation(contact=contact), SCORED, US)
-    assert (values["plan"], values["account_plan"]) == ("pro", "gold")
-
-
-def test_a_declared_default_stands_in_for_what_is_unknown() -> None:
-    specs = {
-        "plan": FieldSpec("plan", FieldType.TEXT, "Plan", default="free"),
-        "tier": FieldSpec("tier", FieldType.TEXT, "Tier", on="account", default="none"),
-        "note": FieldSpec("note", FieldType.TEXT, "Note"),
-    }
-    values = template_values(situation(), SCORED, US, specs)
-    assert (values["plan"], values["account_tier"]) == ("free", "none")
-    assert "note" not in values
-    told = template_values(situation(contact=person(fields={"plan": "pro"})), SCORED, US, specs)
-    assert told["plan"] == "pro"
-
-
-def test_an_own_field_never_hides_what_is_built_in() -> None:
-    values = template_values(situation(contact=person(fields={"our_company": "Evil", "first_name": "Eve"})), SCORED, US)
-    assert (values["our_company"], values["first_name"]) == ("Us Ltd", "Ann")
-
-
-def test_asking_for_some_values_gives_what_asking_for_all_gives() -> None:
-    specs = {"plan": FieldSpec("plan", FieldType.TEXT, "Plan", default="free")}
-    own = {"our_phone": "1", "company": "Evil", "stage": "Evil", "color": " ", "account_size": "small"}
-    told = [person(owner=REP, fields=own, account=replace(ACME, fields={"size": "big"})), person(account=None)]
-    for asked in (situation(contact=contact) for contact in told):
-        every = template_values(asked, SCORED, US, specs)
-        assert every["our_phone"] == "555"
-        assert every["stage"] != "Evil"
-        for name in (*every, "color", "nothing", "rep_title", "account_size", "plan"):
-            some = template_values(asked, SCORED, US, specs, only=[name])
-            assert some == {key: value for key, value in every.items() if key == name}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hmac
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nurture.errors import SuppressionKeyError
 from nurture.mail.keys import KeyRing, format_keys, parse_keys
@@ -38,6 +41,12 @@ def test_links_signed_with_an_older_key_verify() -> None:
 def test_purpose_and_data_cannot_be_shifted_into_each_other() -> None:
     ring = KeyRing((OLD,))
     assert ring.sign("a", b"b") != ring.sign("ab", b"")
+
+
+@given(st.binary(min_size=32, max_size=130), st.text(max_size=20), st.binary(max_size=200))
+def test_a_signature_is_the_hmac_of_the_standard_library(key: bytes, purpose: str, data: bytes) -> None:
+    expected = hmac.digest(key, purpose.encode() + b"\0" + data, "sha256")
+    assert [KeyRing((("k1", key),)).sign(purpose, data) for _ in range(2)] == [expected, expected]
 
 
 def test_check_value_recognizes_the_key_of_a_database() -> None:

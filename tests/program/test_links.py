@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from urllib.parse import urlsplit
 
@@ -30,6 +31,15 @@ def test_a_link_says_contact_address_and_scope(contact: int, scope: Scope, email
     url = unsubscribe_url("https://x.example/", RING, ContactId(contact), address_hash, scope)
     read = read_unsubscribe(urlsplit(url).path.removeprefix(UNSUBSCRIBE_PATH), RING)
     assert read == UnsubscribeToken(ContactId(contact), address_hash, scope)
+
+
+@given(st.integers(0, 2**63 - 1), st.sampled_from(Scope), st.emails())
+def test_a_token_is_the_base64_of_what_is_signed(contact: int, scope: Scope, email: str) -> None:
+    key_id, _, digest = (address_hash := NEWER.address_hash(email)).partition(":")
+    payload = b"\x01" + scope.value[:1].encode() + contact.to_bytes(8, "big")
+    payload += bytes((len(key_id),)) + key_id.encode() + bytes.fromhex(digest)
+    plain = base64.urlsafe_b64encode(payload + NEWER.sign("unsubscribe", payload)).decode().rstrip("=")
+    assert unsubscribe_url("https://x", NEWER, ContactId(contact), address_hash, scope) == f"https://x/u/{plain}"
 
 
 def test_a_link_stays_valid_when_a_newer_key_signs() -> None:
