@@ -69,7 +69,7 @@ def due(delay: Delay, base: datetime, zone: str, holidays: frozenset[date] = NO_
     Without a span it is the next such time. `weekday` moves on to that day, which may be today.
     """
     start = add(delay.span, base, zone, holidays) if delay.span else base
-    if delay.at is None and delay.weekday in (None, _local(start, zone).weekday()):
+    if delay.at is None and (delay.weekday is None or delay.weekday == _local(start, zone).weekday()):
         return start
     if delay.at and delay.span and delay.span.amount:
         start = _day_begins(delay.span, base, start, zone)
@@ -130,8 +130,8 @@ def day_begins(day: date, zone: str) -> datetime:
 
 def _shift(span: Span, base: datetime, zone: str, holidays: frozenset[date], direction: int) -> datetime:
     """Move by a span, forward (1) or back (-1)."""
-    if span.elapsed is not None:
-        return base + direction * span.elapsed
+    if (elapsed := span.elapsed) is not None:
+        return base + elapsed if direction > 0 else base - elapsed
     if not span.amount:
         return base
     local = _local(base, zone)

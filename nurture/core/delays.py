@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 from nurture.core.answers import Sleep, moment
 from nurture.core.calendars import due, resolve_zone
@@ -16,6 +17,7 @@ def reached_at(step: Step, enrollment: Enrollment, situation: Situation, company
     return due(step.delay, enrollment.base_at, zone)
 
 
+@lru_cache(maxsize=1024)
 def sleep_until(at: datetime) -> Sleep:
-    """Wait for a moment."""
+    """Wait for a moment, which is often that of many runs of a page."""
     return Sleep(f"waits until {moment(at)}", at, "time")

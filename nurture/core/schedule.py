@@ -55,8 +55,7 @@ def schedule(
         return Plan(enrollment, enrollment.paused_until or now + WATCHDOG)
     if enrollment.waiting_for == "message":
         return _look_after_message(sequence, _unpaused(enrollment), situation, now)
-    run = _unpaused(enrollment)
-    run = run if run.step_id else altered(run, step_id=sequence.first)
+    run = enrollment if enrollment.step_id else altered(enrollment, step_id=sequence.first)
     return _walk(sequence, run, situation, lifecycle, company, now)
 
 
@@ -164,7 +163,10 @@ def _walk(
     company: Company,
     now: datetime,
 ) -> Plan:
-    """Ask one step after the other. Sequences have no way back; the bound is for one that was not checked."""
+    """Ask one step after the other. Sequences have no way back; the bound is for one that was not checked.
+
+    Wherever the run comes to, it is no longer paused.
+    """
     trail: Trail = ()
     for _ in range(2 * len(sequence.steps)):
         step = sequence.step(run.step_id or "")
@@ -184,7 +186,15 @@ def _walk(
                 base_at = answer.base_at or run.base_at
                 if target is None:
                     return _completed(run, answer.actions, trail, now)
-                run = altered(run, step_id=target, occurrence=0, waiting_for=None, base_at=base_at)
+                run = altered(
+                    run,
+                    state=EnrollmentState.ACTIVE,
+                    step_id=target,
+                    occurrence=0,
+                    waiting_for=None,
+                    base_at=base_at,
+                    paused_until=None,
+                )
                 if answer.actions:
                     return Plan(run, now, answer.actions, trail)
             case _:
@@ -198,6 +208,7 @@ def _asleep(run: Enrollment, answer: Sleep, trail: Trail) -> Plan:
         state=EnrollmentState.WAITING,
         waiting_for=answer.waiting_for,
         base_at=answer.base_at or run.base_at,
+        paused_until=None,
     )
     return Plan(waiting, answer.until, answer.actions, (*trail, (run.step_id or "", answer.note)))
 
@@ -239,12 +250,9 @@ def _pause_is_over(run: Enrollment, now: datetime) -> bool:
 
 
 def _unpaused(run: Enrollment) -> Enrollment:
-    """Return the run as one that goes on: waiting for what it waited for, or active."""
-    if run.waiting_for == "message":
-        held = run.state is EnrollmentState.HELD
-        return run if held else altered(run, state=EnrollmentState.WAITING, paused_until=None)
-    active = run.state is EnrollmentState.ACTIVE and run.paused_until is None
-    return run if active else altered(run, state=EnrollmentState.ACTIVE, paused_until=None)
+    """Return a run that waits for its message as one that is not paused."""
+    held = run.state is EnrollmentState.HELD
+    return run if held else altered(run, state=EnrollmentState.WAITING, paused_until=None)
 
 
 def _look_after_message(sequence: Sequence, run: Enrollment, situation: Situation, now: datetime) -> Plan:

@@ -18,6 +18,7 @@ class Unit(StrEnum):
     BUSINESS_DAYS = "business days"
 
 
+_LENGTHS = {unit: timedelta(**{unit.value: 1}) for unit in Unit if unit is not Unit.BUSINESS_DAYS}
 _WRITTEN = re.compile(r"^\s*(\d+)\s*(minute|hour|day|week|business[ _]day)s?\s*$", re.IGNORECASE)
 
 
@@ -31,7 +32,8 @@ class Span:
     @property
     def elapsed(self) -> timedelta | None:
         """The exact length, or None for business days, whose length depends on a calendar."""
-        return None if self.unit is Unit.BUSINESS_DAYS else timedelta(**{self.unit.value: self.amount})
+        one = _LENGTHS.get(self.unit)
+        return None if one is None else self.amount * one
 
     @property
     def at_most(self) -> timedelta:

@@ -147,6 +147,16 @@ def test_a_paused_run_waits_for_the_end_of_its_pause() -> None:
     assert resumed.enrollment.paused_until is None
 
 
+@pytest.mark.parametrize("of", [TWO_MAILS, sequence(Step("call", "task"), email("hello")), sequence(Step("x", "y"))])
+@pytest.mark.parametrize("before", [{"state": PAUSED, "paused_until": NOW}, {"state": WAITING, "waiting_for": "time"}])
+@pytest.mark.parametrize("late", [timedelta(), 5 * DAY])
+def test_a_run_goes_on_as_if_it_had_never_paused_or_slept(
+    of: Sequence, before: dict[str, Any], late: timedelta
+) -> None:
+    fresh = enrollment(state=ACTIVE, step_id=of.steps[-1].id, base_at=NOW)
+    assert plan(of, replace(fresh, **before), NOW + late) == plan(of, replace(fresh, waiting_for=None), NOW + late)
+
+
 def test_a_run_paused_by_hand_waits_for_a_hand() -> None:
     paused = at("hello", state=PAUSED)
     found = plan(TWO_MAILS, paused, NOW + 30 * DAY)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from nurture.core.answers import WATCHDOG, Advance, Answer, Sleep, moment
-from nurture.core.calendars import add, next_open, resolve_zone, subtract
+from nurture.core.calendars import add, due, next_open, resolve_zone, subtract
 from nurture.core.decision import seed_of
-from nurture.core.delays import reached_at, sleep_until
+from nurture.core.delays import sleep_until
 from nurture.core.effects import PlanMessage
 from nurture.core.lateness import missed
 from nurture.core.lifecycle import Lifecycle
@@ -39,7 +39,7 @@ def answer(
     """Sleep until it is time to plan the message, then plan it and wait for it; skip it when it is too late for it."""
     zone, _ = resolve_zone(situation.contact, company)
     seed = seed_of(enrollment.id)
-    slot = next_open(sequence.window, reached_at(step, enrollment, situation, company), zone, seed)
+    slot = next_open(sequence.window, due(step.delay, enrollment.base_at, zone), zone, seed)
     begin = subtract(step.draft_ahead or DRAFT_AHEAD, slot, zone) if sequence.voice is Voice.PERSONAL else slot
     if now < begin:
         return sleep_until(begin)
