@@ -18,7 +18,9 @@ class Unit(StrEnum):
     BUSINESS_DAYS = "business days"
 
 
-_LENGTHS = {unit: timedelta(**{unit.value: 1}) for unit in Unit if unit is not Unit.BUSINESS_DAYS}
+_LENGTHS: dict[Unit, timedelta] = {
+    unit: timedelta(**{unit.value: 1}) for unit in Unit if unit is not Unit.BUSINESS_DAYS
+}
 _WRITTEN = re.compile(r"^\s*(\d+)\s*(minute|hour|day|week|business[ _]day)s?\s*$", re.IGNORECASE)
 
 
