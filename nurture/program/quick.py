@@ -7,7 +7,6 @@ both ways against each other, byte for byte.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import contains, eq, ge, gt, itemgetter, le, lt, ne
@@ -22,17 +21,40 @@ Known = Mapping[str, Any]
 Reader = Callable[[Known], Any]
 
 
+class Values:
+    """What templates are filled with, looked at once for all parts of a mail."""
+
+    __slots__ = ("known", "plain", "texts", "words")
+
+    def __init__(self, known: dict[str, Any]) -> None:
+        """Look whether each value is a text, and whether none of them has anything that HTML escapes."""
+        self.known = known
+        try:
+            self.words = "".join(known.values())
+            self.texts = True
+            self.plain = not _has_special(self.words)
+        except TypeError:  # there are numbers or lists
+            self.words = "".join(map(str, known.values()))
+            self.texts = self.plain = False
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A template that is understood. `has_braces`: its own texts could make something that looks like a raw tag."""
+    """A template that is understood. `has_braces`: its own texts could make something that looks like a raw tag.
+
+    `computes` tells whether it shows anything else than values as they are.
+    """
 
     html: bool
     parts: tuple[_Part, ...]
     has_braces: bool
+    computes: bool
 
-    def write(self, known: Known) -> str | None:
+    def write(self, values: Values) -> str | None:
         """Fill in the values, escaped where it is HTML; None when Jinja has to do it."""
-        shown = _Shown(known, self.html)
+        known = values.known
+        as_they_are = values.plain if self.html else values.texts
+        shown = known if as_they_are and not self.computes else _Shown(known, self.html, as_they_are)
         output: list[str] = []
         try:
             _write(self.parts, known, shown, output)
@@ -50,7 +72,7 @@ def understand(tree: nodes.Template, *, html: bool) -> Parts | None:
     texts = [node.data for node in tree.find_all(nodes.TemplateData)]
     constants = [node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)]
     raw = any("{{" in text or "{%" in text or text.endswith("{") for text in texts)
-    return Parts(html, parts, raw or any("{" in text for text in constants))
+    return Parts(html, parts, raw or any("{" in text for text in constants), _computes(parts))
 
 
 class _TooMuch(Exception):
@@ -59,10 +81,11 @@ class _TooMuch(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """Constant text with places for values; `pick` takes those, in their order, out of what is shown."""
+    """Constant texts at even places, and room for a value at each odd one: `pick` takes those out of what is shown."""
 
-    text: str
-    pick: Callable[[Any], Any]
+    pieces: list[str]
+    pick: Callable[[Any], tuple[str, ...]]
+    computes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +108,8 @@ class _Expression:
 class _Shown(dict[Any, str]):
     """Values as they are shown, each written and escaped once."""
 
-    def __init__(self, known: Known, html: bool) -> None:
-        super().__init__()
+    def __init__(self, known: Known, html: bool, as_they_are: bool) -> None:
+        super().__init__(known if as_they_are else ())
         self._known = known
         self._html = html
 
@@ -102,20 +125,23 @@ class _Shown(dict[Any, str]):
 
 def _escaped(text: str) -> str:
     """Escape a text for HTML; looking whether there is anything to escape takes a quarter of the time."""
-    return str.__str__(escape(text)) if _SPECIAL.search(text) else text
+    return str.__str__(escape(text)) if _has_special(text) else text
 
 
-_SPECIAL = re.compile("[&<>'\"]")
+def _has_special(text: str) -> bool:
+    return "&" in text or "'" in text or "<" in text or ">" in text or '"' in text
 
 
-def _write(parts: Sequence[_Part], known: Known, shown: _Shown, output: list[str]) -> None:
+def _write(parts: Sequence[_Part], known: Known, shown: Mapping[Any, str], output: list[str]) -> None:
     for part in parts:
-        if isinstance(part, str):
+        if type(part) is _Line:
+            pieces = part.pieces.copy()
+            pieces[1::2] = part.pick(shown)
+            output += pieces
+        elif type(part) is str:
             output.append(part)
-        elif isinstance(part, _Line):
-            output.append(part.text % part.pick(shown))
         else:
-            for test, body in part.branches:
+            for test, body in part.branches:  # type: ignore[union-attr]
                 if test(known):
                     _write(body, known, shown, output)
                     break
@@ -147,9 +173,28 @@ def _line(pieces: Sequence[str | nodes.Expr]) -> list[_Part]:
     values = [piece for piece in pieces if not isinstance(piece, str)]
     if not values:
         return ["".join(piece for piece in pieces if isinstance(piece, str))]
-    text = "".join(piece.replace("%", "%%") if isinstance(piece, str) else "%s" for piece in pieces)
-    keys = [value.name if isinstance(value, nodes.Name) else _Expression(_reader(value)) for value in values]
-    return [_Line(text, itemgetter(*keys))]
+    texts, keys = [""], list[str | _Expression]()
+    for piece in pieces:
+        if isinstance(piece, str):
+            texts[-1] += piece
+        else:
+            texts.append("")
+            keys.append(piece.name if isinstance(piece, nodes.Name) else _Expression(_reader(piece)))
+    room = [part for text in texts for part in (text, "")][:-1]
+    return [_Line(room, _picker(keys), any(type(key) is not str for key in keys))]
+
+
+def _picker(keys: Sequence[str | _Expression]) -> Callable[[Any], tuple[str, ...]]:
+    if len(keys) > 1:
+        return itemgetter(*keys)
+    (key,) = keys
+    return lambda shown: (shown[key],)
+
+
+def _computes(parts: Sequence[_Part]) -> bool:
+    """Tell whether any line shows something that is computed."""
+    bodies = [body for part in parts if isinstance(part, _Choice) for _, body in part.branches]
+    return any(isinstance(part, _Line) and part.computes for part in parts) or any(map(_computes, bodies))
 
 
 def _branches(node: nodes.If) -> Iterator[tuple[Reader, tuple[_Part, ...]]]:

@@ -19,7 +19,7 @@ from nurture.errors import TemplateError
 from nurture.program.artifact import Artifact
 from nurture.program.filters import MAX_TEXT
 from nurture.program.plain import html_of
-from nurture.program.quick import Parts, understand
+from nurture.program.quick import Parts, Values, understand
 from nurture.program.sandbox import TURNS, parse, prepare
 
 
@@ -53,10 +53,13 @@ def render(
     """
     try:
         prepared = _prepared(artifact) if quickly else _prepared(artifact).plainly()
-        context = _context(artifact, values, prepared, budget)
-        subject = " ".join(_fill(prepared.subject, context, budget).split())
-        text = _fill(prepared.text, context, budget).strip()
-        html = html_of(text) if prepared.html is None else _fill(prepared.html, context, budget)
+        filling = Values(_known(artifact, values))
+        if prepared.loops:
+            _check_lengths(filling)
+        fill = _Fill(filling, budget)
+        subject = " ".join(fill(prepared.subject).split())
+        text = fill(prepared.text).strip()
+        html = html_of(text) if prepared.html is None else fill(prepared.html)
     except jinja2.UndefinedError as error:
         raise _unknown(artifact, error) from None
     except _FAILURES as error:
@@ -65,7 +68,7 @@ def render(
         ) from None
     if "\n\n\n" in text:
         text = _GAPS.sub("\n\n", text)
-    braces = prepared.has_braces or "{" in "".join(map(str, context.values()))
+    braces = prepared.has_braces or "{" in filling.words
     _check_whole(artifact, subject, text, html, could_be_raw=braces)
     return Rendered(subject, text + "\n", html)
 
@@ -111,43 +114,54 @@ def _part(source: str, *, html: bool) -> _Part:
     return _Part(prepare(source, html=html), understand(parse(source), html=html))
 
 
-def _context(artifact: Artifact, values: Mapping[str, Value], prepared: _Prepared, budget: Budget) -> dict[str, object]:
-    known: dict[str, object] = {}
-    for name in artifact.variables:
-        value = values.get(name)
-        if value not in _UNKNOWN:
-            known[name] = value
-    if prepared.loops:
-        _check_lengths(known)
-        known[TURNS] = [budget.turns]
-    return known
+def _known(artifact: Artifact, values: Mapping[str, Value]) -> dict[str, object]:
+    """Return the known values that the template names."""
+    if _all_wanted(artifact, values):
+        return {**values}
+    return {name: value for name in artifact.variables if (value := values.get(name)) not in _UNKNOWN}
 
 
-def _check_lengths(known: Mapping[str, object]) -> None:
+def _all_wanted(artifact: Artifact, values: Mapping[str, Value]) -> bool:
+    """Tell whether the template names every value there is, and each is known."""
+    given = values.values()
+    return values.keys() <= artifact.variables and None not in given and "" not in given
+
+
+def _check_lengths(values: Values) -> None:
     """Keep what a loop could do with one value within bounds."""
-    for name, value in known.items():
+    if values.texts and len(values.words) <= MAX_TEXT:
+        return
+    for name, value in values.known.items():
         if isinstance(value, (str, tuple)) and len(value) > MAX_TEXT:
             raise ValueError(f"{name} is longer than {MAX_TEXT:,} characters")
 
 
-def _fill(part: _Part, context: dict[str, object], budget: Budget) -> str:
-    output = part.quick.write(context) if part.quick else None
-    if output is None or len(output) > budget.output_bytes:
-        output = _fill_plainly(part.jinja, context, budget)
-    if not output.isascii() and len(output.encode("utf-8", "replace")) > budget.output_bytes:
-        raise ValueError(f"it is longer than {budget.output_bytes:,} bytes")
-    return output
+class _Fill:
+    """What fills values into one part of a mail after the other, all out of one budget."""
 
+    def __init__(self, values: Values, budget: Budget) -> None:
+        self._values = values
+        self._bytes = budget.output_bytes
+        self._turns = [budget.turns]
 
-def _fill_plainly(template: jinja2.Template, context: dict[str, object], budget: Budget) -> str:
-    chunks: list[str] = []
-    left = budget.output_bytes
-    for chunk in template.root_render_func(template.new_context(context, shared=True)):
-        left -= len(chunk)
-        if left < 0:
-            raise ValueError(f"it is longer than {budget.output_bytes:,} bytes")
-        chunks.append(chunk)
-    return "".join(chunks)
+    def __call__(self, part: _Part) -> str:
+        output = part.quick.write(self._values) if part.quick else None
+        if output is None or len(output) > self._bytes:
+            output = self._plainly(part.jinja)
+        if not output.isascii() and len(output.encode("utf-8", "replace")) > self._bytes:
+            raise ValueError(f"it is longer than {self._bytes:,} bytes")
+        return output
+
+    def _plainly(self, template: jinja2.Template) -> str:
+        chunks: list[str] = []
+        left = self._bytes
+        context = template.new_context({**self._values.known, TURNS: self._turns}, shared=True)
+        for chunk in template.root_render_func(context):
+            left -= len(chunk)
+            if left < 0:
+                raise ValueError(f"it is longer than {self._bytes:,} bytes")
+            chunks.append(chunk)
+        return "".join(chunks)
 
 
 def _unknown(artifact: Artifact, error: jinja2.UndefinedError) -> TemplateError:
