@@ -16,7 +16,7 @@ from bench.sinks import Sink
 from nurture import live
 from nurture.benchmark import stock
 from nurture.benchmark.measure import LINKS, Job, open_provider
-from nurture.composing import compose
+from nurture.composing import Writer
 from nurture.core.model import ContactId
 from nurture.core.words import Voice
 from nurture.db import situations
@@ -64,11 +64,12 @@ class Sample:
                 self._people = list(situations.load(connection, ids, self._program.lifecycle.memory, NOW).values())
             database.dispose()
         self._artifact = next(iter(stock.load().artifacts.values()))
+        self._writer = Writer(self._program, LINKS)
         self.mails = [self._mail(number) for number in range(count)]
 
     def _mail(self, number: int) -> Outgoing:
         situation = self._people[number % len(self._people)]
-        said = compose(self._artifact, Voice.MARKETING, situation, self._program, LINKS)
+        said = self._writer.compose(self._artifact, Voice.MARKETING, situation)
         return Outgoing(
             id=number + 1,
             voice=Voice.MARKETING,
@@ -93,8 +94,7 @@ class Sample:
 
         def go() -> None:
             for number in range(self.count):
-                situation = self._people[number % len(self._people)]
-                compose(self._artifact, Voice.MARKETING, situation, self._program, LINKS)
+                self._writer.compose(self._artifact, Voice.MARKETING, self._people[number % len(self._people)])
 
         return timed(self.count, go)
 

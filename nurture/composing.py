@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Row
@@ -17,7 +18,7 @@ from sqlalchemy import Row
 from nurture.core.model import Contact, ContactId, Sender, Situation, Value
 from nurture.core.program import Program
 from nurture.core.quick import quick_init
-from nurture.core.telling import template_values
+from nurture.core.telling import Teller, teller
 from nurture.core.words import Scope, Voice
 from nurture.mail.keys import KeyRing
 from nurture.mail.thread import reply_subject, split_references
@@ -61,16 +62,46 @@ def compose(
 
     `answering` is the subject of the mail that this one follows in its thread: it becomes the subject, with one "Re:".
     """
-    contact, names = situation.contact, artifact.variables
-    named = template_values(situation, program.lifecycle, program.company, program.fields, only=names)
-    url = _unsubscribe(links, contact.id, contact.address_hash or "") if voice is Voice.MARKETING else None
-    if "unsubscribe_url" in names and url is not None:
-        named["unsubscribe_url"] = url
-    if "first_of_run" in names:
-        named["first_of_run"] = first_of_run
-    rendered = render(artifact, named)
-    subject = reply_subject(answering) if answering else rendered.subject
-    return Composed(subject, rendered.text, rendered.html, named, url)
+    return Writer(program, links).compose(artifact, voice, situation, first_of_run=first_of_run, answering=answering)
+
+
+class Writer:
+    """Composes one mail after the other: what is the same for all of them is looked up once."""
+
+    def __init__(self, program: Program, links: Links) -> None:
+        """Write what `program` says, with links that `links` signs."""
+        self._program = program
+        self._links = links
+        self._tellers: dict[Artifact, Teller] = {}
+
+    def compose(
+        self,
+        artifact: Artifact,
+        voice: Voice,
+        situation: Situation,
+        *,
+        first_of_run: bool = True,
+        answering: str | None = None,
+    ) -> Composed:
+        """Render a template for a contact; see the function `compose`."""
+        contact, names = situation.contact, artifact.variables
+        named = (self._tellers.get(artifact) or self._teller(artifact))(contact)
+        url = None
+        if voice is Voice.MARKETING:
+            url = _unsubscribe(self._links, contact.id, contact.address_hash or "")
+            if "unsubscribe_url" in names:
+                named["unsubscribe_url"] = url
+        if "first_of_run" in names:
+            named["first_of_run"] = first_of_run
+        rendered = render(artifact, named)
+        subject = reply_subject(answering) if answering else rendered.subject
+        return Composed(subject, rendered.text, rendered.html, named, url)
+
+    def _teller(self, artifact: Artifact) -> Teller:
+        program = self._program
+        tell = teller(artifact.variables, program.lifecycle, program.company, program.fields)
+        self._tellers[artifact] = tell
+        return tell
 
 
 def kept(row: Row[Any]) -> Composed:
@@ -90,14 +121,15 @@ def outgoing(
     row: Any, content: Composed, sender: Sender, contact: Contact, sequence: str | None, now: datetime
 ) -> Outgoing:
     """Return a message row (or what looks like one) with its content as the mail that a provider is given."""
-    voice = Voice(row.voice)
+    first, last = contact.first_name, contact.last_name
+    key, references = row.id, row.thread_references
     return Outgoing(
-        id=row.id,
-        voice=voice,
+        id=key,
+        voice=_VOICES[row.voice],
         from_address=sender.address,
         from_name=sender.display_name,
         to_address=row.to_address,
-        to_name=" ".join(part for part in (contact.first_name, contact.last_name) if part),
+        to_name=f"{first} {last}" if first and last else first or last or "",
         subject=content.subject,
         text=content.text,
         html=content.html,
@@ -105,11 +137,14 @@ def outgoing(
         date=row.date_header or now,
         reply_to=sender.reply_to,
         in_reply_to=row.in_reply_to,
-        references=split_references(row.thread_references),
+        references=split_references(references) if references else (),
         unsubscribe_url=content.unsubscribe,
-        feedback_id=_feedback_id(row.template, sequence, sender) if content.unsubscribe else None,
-        metadata={"message": str(row.id), "origin": row.origin_key},
+        feedback_id=_feedback_id(row.template, sequence, sender.name) if content.unsubscribe else None,
+        metadata={"message": str(key), "origin": row.origin_key},
     )
+
+
+_VOICES = {voice.value: voice for voice in Voice}
 
 
 def redirected(mail: Outgoing, to: str | None) -> Outgoing:
@@ -119,9 +154,10 @@ def redirected(mail: Outgoing, to: str | None) -> Outgoing:
     return replace(mail, to_address=to, to_name="", subject=f"[to {mail.to_address}] {mail.subject}")
 
 
-def _feedback_id(template: str, sequence: str | None, sender: Sender) -> str:
+@lru_cache(maxsize=1_024)
+def _feedback_id(template: str, sequence: str | None, sender: str) -> str:
     """Return `template:sequence:nurture:sender`: what mailbox providers group complaint rates by."""
-    return f"{template.replace('/', '-')}:{sequence or 'none'}:nurture:{sender.name}"
+    return f"{template.replace('/', '-')}:{sequence or 'none'}:nurture:{sender}"
 
 
 def _unsubscribe(links: Links, contact_id: ContactId, address_hash: str) -> str:

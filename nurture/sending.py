@@ -242,23 +242,26 @@ def _compose(
     """Write the mail that may go; what cannot be written is held, and the others go."""
     ready: list[_Ready] = []
     answers: list[tuple[Pending, Hold | Skip | Cancel]] = []
+    writer = composing.Writer(claimed.program, postroom.links)
     for pending, answer in claimed.answers:
         if not isinstance(answer, Send):
             answers.append((pending, answer))
             continue
         try:
-            ready.append(_written(postroom, claimed, pending, answer, now))
+            ready.append(_written(postroom, claimed, writer, pending, answer, now))
         except Exception as error:  # noqa: BLE001 - second of three: one mail never stops the others
             reason = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
             answers.append((pending, Hold(reason, now + TEMPLATE_RETRY, answer.checks)))
     return ready, answers
 
 
-def _written(postroom: Postroom, claimed: _Claimed, pending: Pending, answer: Send, now: datetime) -> _Ready:
+def _written(
+    postroom: Postroom, claimed: _Claimed, writer: composing.Writer, pending: Pending, answer: Send, now: datetime
+) -> _Ready:
     row, due = pending.row, pending.due
     if due.message.voice is Voice.MARKETING:
         artifact = claimed.artifacts[row.template_hash]
-        said = composing.compose(artifact, Voice.MARKETING, due.situation, claimed.program, postroom.links)
+        said = writer.compose(artifact, Voice.MARKETING, due.situation)
     else:
         said = composing.kept(row)
     sequence = due.sequence.name if due.sequence else None
@@ -342,7 +345,7 @@ def _kept(message: _Ready) -> dict[str, Any]:
     return {
         "id": message.mail.id,
         "subject": message.mail.subject if message.mail.voice is Voice.MARKETING else message.pending.row.subject,
-        "variables": dict(message.variables),
+        "variables": message.variables,
         "wire_hash": hashlib.sha256(to_bytes(message.mail)).hexdigest(),
     }
 
