@@ -6,15 +6,15 @@ Where no rate is set for anybody of the page, the database is asked nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from nurture.core import rates
-from nurture.core.decision import Check, Decision, Hold, Send
+from nurture.core.decision import Decision, Send
 from nurture.core.gates import rate
 from nurture.core.model import Sender
+from nurture.core.quick import altered
 from nurture.core.rates import Limit, Promise, Rate, Rates, Wait
 from nurture.core.words import Voice
 from nurture.db import messages, quotas
@@ -84,8 +84,5 @@ def _in_turn(
 
 
 def _told(answer: Decision, wait: Wait | None) -> Decision:
-    finding = rate.check(wait)
-    check = Check(rate.NAME, wait is None, finding.answer.reason if finding.answer else "", finding.inputs)
-    if isinstance(finding.answer, Hold):
-        return replace(finding.answer, checks=(*answer.checks, check))
-    return replace(answer, checks=(*answer.checks, check))
+    check = rate.check(wait)
+    return altered(check.answer or answer, checks=(*answer.checks, check))

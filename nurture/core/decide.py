@@ -7,22 +7,24 @@ let it pass. Used by sending, `why`, simulation and tests alike. A gate is one f
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
-from nurture.core.decision import Cancel, Check, Decision, Due, Finding, Hold, Send, Skip
+from nurture.core.decision import Cancel, Check, Decision, Due, Ground, Hold, Send, Skip
 from nurture.core.gates import GATES
+from nurture.core.quick import altered
 
-__all__ = ["Cancel", "Check", "Decision", "Due", "Finding", "Hold", "Send", "Skip", "decide"]
+__all__ = ["Cancel", "Check", "Decision", "Due", "Ground", "Hold", "Send", "Skip", "decide"]
+
+
+_IN_ORDER = tuple(gate for _, gate in GATES)
 
 
 def decide(due: Due, now: datetime) -> Decision:
     """Ask the gates in their order; the first that does not let the message pass gives the answer."""
     checks: list[Check] = []
-    for name, gate in GATES:
-        finding = gate(due, now)
-        if finding.answer:
-            checks.append(Check(name, False, finding.answer.reason, finding.inputs))
-            return replace(finding.answer, checks=tuple(checks))
-        checks.append(Check(name, True, "", finding.inputs))
+    for gate in _IN_ORDER:
+        check = gate(due, now)
+        checks.append(check)
+        if check.answer is not None:
+            return altered(check.answer, checks=tuple(checks))
     return Send(tuple(checks))

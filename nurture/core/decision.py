@@ -1,4 +1,8 @@
-"""The values of a decision: what is due (`Due`), what a gate found (`Check`), the four answers. `decide` makes it."""
+"""The values of a decision: what is due (`Due`), what a gate found (`Check`), the four answers. `decide` makes it.
+
+Most of what the gates read is the same for most messages of a page. It is made once (`Ground`), and so are the checks
+that have nothing else in them: a gate remembers its latest ones.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from nurture.core.lifecycle import Lifecycle
-from nurture.core.model import Company, Data, MessageBrief, Sender, Situation
+from nurture.core.model import Company, Data, Enrollment, MessageBrief, Sender, Situation
 from nurture.core.quick import quick_init
 from nurture.core.sequence import Sequence, Step
-
-
-@quick_init
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What one gate read and found. `inputs` are plain JSON values."""
-
-    gate: str
-    passed: bool
-    reason: str = ""
-    inputs: Data = field(default_factory=dict)
 
 
 @quick_init
@@ -60,11 +53,58 @@ Decision = Send | Hold | Skip | Cancel
 
 @quick_init
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What a gate says: `answer` is None when the message may pass, `inputs` are the plain JSON values that it read."""
+class Ground:
+    """What a gate read that many messages have in common: plain JSON values, and nothing that tells of one person.
 
-    answer: Hold | Skip | Cancel | None = None
+    It is of a few words and settings, so that it is stored once, however often it is read. `own` are the names of what
+    else the gate read, of which each message has values of its own (in its `Check`).
+    """
+
+    gate: str
     inputs: Data = field(default_factory=dict)
+    own: tuple[str, ...] = ()
+
+
+@quick_init
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one gate read and found. `answer` is None when the message may pass.
+
+    `own` are plain JSON values and moments, one for each name of the ground's `own`.
+    """
+
+    ground: Ground
+    own: tuple[object, ...] = ()
+    answer: Hold | Skip | Cancel | None = None
+
+    @property
+    def gate(self) -> str:
+        """Return the name of the gate."""
+        return self.ground.gate
+
+    @property
+    def passed(self) -> bool:
+        """Return whether the gate let the message pass."""
+        return self.answer is None
+
+    @property
+    def reason(self) -> str:
+        """Return why the gate did not let it pass."""
+        return self.answer.reason if self.answer else ""
+
+    @property
+    def inputs(self) -> Data:
+        """Return all that the gate read, as plain JSON values."""
+        own = [value.isoformat() if isinstance(value, datetime) else value for value in self.own]
+        return {**self.ground.inputs, **dict(zip(self.ground.own, own, strict=True))}
+
+    def says(self, answer: Hold | Skip | Cancel | None) -> Check:
+        """Return this with the gate's answer."""
+        return Check(self.ground, self.own, answer)
+
+
+SHARED = 256
+"""How many of its latest checks, the same for many messages, a gate remembers."""
 
 
 @quick_init
@@ -98,6 +138,14 @@ class Due:
     drafted_at: datetime | None = None
     slot_at: datetime | None = None
     patience: timedelta = timedelta()
+
+    @property
+    def run(self) -> Enrollment | None:
+        """The run that planned the message; None where there is none, or none any more."""
+        for run in self.situation.enrollments:
+            if run.id == self.message.enrollment_id:
+                return run
+        return None
 
     @property
     def seed(self) -> str:

@@ -45,6 +45,11 @@ def missed(step: Step, planned: datetime, zone: str, now: datetime) -> Missed | 
     return Missed(_why(step)) if _may_miss(step) and now > _limit(step, planned, zone) else None
 
 
+def is_on_time(step: Step, slot: datetime, now: datetime) -> bool:
+    """Say of mail whose slot has not passed and that no policy ends that `judge` need not look closer."""
+    return now <= slot and not _may_miss(step)
+
+
 def judge(
     step: Step,
     window: Window,
@@ -72,8 +77,11 @@ def judge(
     return Missed(_why(step)) if _may_miss(step) and until > _limit(step, planned, zone) else Later(until)
 
 
+_MISSING = frozenset({LatePolicy.SKIP, LatePolicy.EXPIRE})
+
+
 def _may_miss(step: Step) -> bool:
-    return step.late in (LatePolicy.SKIP, LatePolicy.EXPIRE)
+    return step.late in _MISSING
 
 
 def _limit(step: Step, planned: datetime, zone: str) -> datetime:

@@ -114,11 +114,13 @@ class Sequence:
     priority: int = 50
     window: Window = WORKDAYS
     live: bool = True
+    ends_on_reply: bool = field(default=False, init=False, repr=False, compare=False)
     _by_id: Mapping[str, Step] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Index the steps by id."""
+        """Index the steps by id, and find out whether a reply ends a run."""
         object.__setattr__(self, "_by_id", {step.id: step for step in self.steps})
+        object.__setattr__(self, "ends_on_reply", any(exit_.kind == "reply" for exit_ in self.exits))
 
     @property
     def first(self) -> str:

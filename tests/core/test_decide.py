@@ -16,6 +16,7 @@ from nurture.core.sequence import LatePolicy
 from nurture.core.spans import parse_span
 from nurture.core.windows import Window
 from nurture.core.words import EnrollmentState, MessageState, Scope, Voice
+from tests.core import plain_gates
 from tests.core.running import (
     COMPANY,
     LIFECYCLE,
@@ -31,7 +32,7 @@ from tests.core.running import (
     situation,
 )
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NAMES = [name for name, _ in GATES]
 RUN = enrollment(state=EnrollmentState.WAITING, waiting_for="message", step_id="hello", entered_at=NOW - DAY)
 STEP = email("hello", content="educational")
@@ -322,19 +323,38 @@ CHANGES = st.fixed_dictionaries(
         "unsubscribe_ready": st.just("missing"),
         "budget": st.integers(0, 2),
         "approved": st.sampled_from([None, True, False]),
+        "approved_at": st.sampled_from([None, NOW - 2 * HOUR, NOW]),
+        "drafted_at": st.sampled_from([None, NOW - DAY]),
         "not_after": st.sampled_from([NOW - HOUR, NOW, NOW + DAY]),
         "slot_at": st.sampled_from([None, NOW - DAY, NOW, NOW + DAY]),
+        "patience": st.sampled_from([timedelta(), 6 * HOUR]),
         "sender": st.just(replace(SENDER, paused_reason="paused")),
-        "sequence": st.sampled_from([None, OFFICE]),
+        "sequence": st.sampled_from([None, OFFICE, sequence(STEP)]),
+        "step": st.sampled_from([None, replace(STEP, content="offer"), replace(STEP, late=LatePolicy.SKIP)]),
+        "message": st.sampled_from([brief(enrollment_id=None), brief(enrollment_id=7), brief(**PERSONAL)]),
     },
 )
 SITUATIONS = st.fixed_dictionaries(
     {},
     optional={
-        "contact": st.sampled_from(["lead", "prospect", "lost"]).map(lambda stage: contact(stage=stage)),
-        "suppressions": st.sampled_from(Scope).map(lambda scope: (Suppressed(scope, "x", NOW - DAY),)),
-        "events": st.sampled_from(["replied", "rep_wrote", "auto_replied"]).map(lambda kind: (happened(kind),)),
-        "enrollments": st.sampled_from(EnrollmentState).map(lambda state: (replace(RUN, state=state),)),
+        "contact": st.sampled_from(
+            [
+                *(contact(stage=stage) for stage in ("prospect", "lost", "no such stage")),
+                contact(email=None),
+                contact(time_zone="Asia/Tokyo"),
+                contact(country="US"),
+            ]
+        ),
+        "suppressions": st.sampled_from(Scope).map(lambda scope: (Suppressed(scope, "told by phone", NOW - DAY),)),
+        "events": st.lists(st.sampled_from(["replied", "rep_wrote", "auto_replied", "form_submitted"]), max_size=2).map(
+            lambda kinds: tuple(happened(kind, NOW - HOUR) for kind in kinds)
+        ),
+        "messages": st.just((brief(**PERSONAL, state=MessageState.ACCEPTED, step_id="before"),)),
+        "enrollments": st.one_of(
+            st.just(()),
+            st.sampled_from(EnrollmentState).map(lambda state: (replace(RUN, state=state, paused_until=NOW + DAY),)),
+            st.just((replace(RUN, step_id="next", run=2),)),
+        ),
     },
 )
 
@@ -359,3 +379,29 @@ def test_every_decision_names_its_gates_in_order_up_to_the_one_that_decided(
         assert decision.until > now
     for check in decision.checks:
         assert json.loads(json.dumps(check.inputs)) == check.inputs
+
+
+@settings(deadline=None)
+@given(st.sampled_from([due(), personal()]), CHANGES, SITUATIONS, st.integers(0, 200))
+def test_what_is_shared_between_messages_changes_no_decision(
+    base: Due, changes: dict[str, Any], world: dict[str, Any], hours: int
+) -> None:
+    asked, now = in_situation(replace(base, **changes), **world), NOW + hours * HOUR
+    assert plain_gates.shown(decide(asked, now)) == plain_gates.decide(asked, now)
+
+
+def test_messages_that_differ_in_nothing_a_gate_reads_share_its_check() -> None:
+    one = decide(due(), NOW)
+    other = decide(in_situation(due(slot_at=NOW - MINUTE), contact=contact(email="bob@example.com")), NOW)
+    same = {check.gate for check, its in zip(one.checks, other.checks, strict=True) if check is its}
+    assert same == set(NAMES) - {"enrollment", "reply", "lateness"}
+    assert all(check.ground is its.ground for check, its in zip(one.checks, other.checks, strict=True))
+
+
+@settings(deadline=None)
+@given(CHANGES, SITUATIONS)
+def test_what_is_shared_tells_nothing_of_one_person(changes: dict[str, Any], world: dict[str, Any]) -> None:
+    for check in decide(in_situation(replace(personal(), **changes), **world), NOW).checks:
+        values = list(check.ground.inputs.values())
+        assert not any(isinstance(value, int) and not isinstance(value, bool) for value in values)
+        assert not any(sign in str(values) for sign in ("2026-", "told by phone", "@"))

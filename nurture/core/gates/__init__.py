@@ -1,4 +1,4 @@
-"""The gates that every message passes, in this order. One file each: `check(due, now) -> Finding`.
+"""The gates that every message passes, in this order. One file each: `check(due, now) -> Check`.
 
 What forbids for good comes before what only delays, so that a message that may never go is not held first.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from nurture.core.decision import Due, Finding
+from nurture.core.decision import Check, Due
 from nurture.core.gates import (
     approval,
     caps,
@@ -23,19 +23,10 @@ from nurture.core.gates import (
     window,
 )
 
-Gate = Callable[[Due, datetime], Finding]
+Gate = Callable[[Due, datetime], Check]
 
-GATES: tuple[tuple[str, Gate], ...] = (
-    ("program", program.check),
-    ("sender", sender.check),
-    ("consent", consent.check),
-    ("stage", stage.check),
-    ("enrollment", enrollment.check),
-    ("reply", reply.check),
-    ("approval", approval.check),
-    ("unsubscribe", unsubscribe.check),
-    ("caps", caps.check),
-    ("window", window.check),
-    ("lateness", lateness.check),
+GATES: tuple[tuple[str, Gate], ...] = tuple(
+    (gate.NAME, gate.check)
+    for gate in (program, sender, consent, stage, enrollment, reply, approval, unsubscribe, caps, window, lateness)
 )
 """Every gate with its name, in the order in which they are asked."""

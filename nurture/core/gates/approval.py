@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
-from nurture.core.decision import Cancel, Due, Finding, Hold, Skip
+from nurture.core.decision import SHARED, Cancel, Check, Due, Ground, Hold, Skip
 from nurture.core.events import REPLIES
 from nurture.core.words import Voice
 
+NAME = "approval"
 AGAIN = timedelta(days=1)
 VOIDING = REPLIES | {"rep_wrote"}
 """Kinds of events that make an approval void: the conversation is no longer the one that was approved."""
 
 
-def check(due: Due, now: datetime) -> Finding:
+def check(due: Due, now: datetime) -> Check:
     """Hold personal mail until it is approved; once it has expired unapproved, its step says what follows."""
-    newer = [e for e in due.situation.events if e.kind in VOIDING and due.approved_at and e.at > due.approved_at]
-    inputs = {
-        "voice": due.message.voice.value,
-        "approved": due.approved,
-        "approved_at": due.approved_at.isoformat() if due.approved_at else None,
-        "happened_since": sorted({event.kind for event in newer}),
-        "not_after": due.not_after.isoformat() if due.not_after else None,
-    }
-    if due.message.voice is not Voice.PERSONAL or (due.approved and not newer):
-        return Finding(None, inputs)
-    return Finding(_unapproved(due, newer[-1].kind if newer else None, now), inputs)
+    voice, approved_at = due.message.voice, due.approved_at
+    if voice is not Voice.PERSONAL and approved_at is None and due.not_after is None:
+        return _not_needed(voice, due.approved)
+    newer = [e.kind for e in due.situation.events if e.kind in VOIDING and approved_at and e.at > approved_at]
+    read = Check(_ground(voice, due.approved), (approved_at, sorted(set(newer)), due.not_after))
+    if voice is not Voice.PERSONAL or (due.approved and not newer):
+        return read
+    return read.says(_unapproved(due, newer[-1] if newer else None, now))
+
+
+@lru_cache(maxsize=SHARED)
+def _not_needed(voice: Voice, approved: bool | None) -> Check:
+    nothing = {"approved_at": None, "happened_since": list[str](), "not_after": None}
+    return Check(Ground(NAME, {"voice": voice.value, "approved": approved, **nothing}))
+
+
+@lru_cache(maxsize=SHARED)
+def _ground(voice: Voice, approved: bool | None) -> Ground:
+    inputs = {"voice": voice.value, "approved": approved}
+    return Ground(NAME, inputs, ("approved_at", "happened_since", "not_after"))
 
 
 def _unapproved(due: Due, since: str | None, now: datetime) -> Hold | Skip | Cancel:

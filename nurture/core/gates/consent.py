@@ -3,36 +3,51 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
-from nurture.core.decision import Cancel, Due, Finding
+from nurture.core.decision import SHARED, Cancel, Check, Due, Ground
 from nurture.core.events import INBOUND
 from nurture.core.model import Suppressed
 from nurture.core.words import SENT_MESSAGES, Scope, Voice
 
+NAME = "consent"
 HUMAN_TRUST = 0.5
 """From this probability on that a person did it, an event counts as a sign of theirs."""
 
 
-def check(due: Due, now: datetime) -> Finding:
+def check(due: Due, now: datetime) -> Check:
     """Cancel what a suppression forbids.
 
     One of scope `marketing` forbids a personal sequence only to begin, and not even that once the contact has written
     or spoken to us after it; a running conversation goes on.
     """
-    inputs = {
-        "voice": due.message.voice.value,
-        "has_address": bool(due.situation.contact.email),
-        "suppressions": [f"{s.scope} since {s.at.isoformat()}: {s.reason}" for s in due.situation.suppressions],
-    }
-    if not due.situation.contact.email:
-        return Finding(Cancel("the contact has no address"), inputs)
-    for suppressed in due.situation.suppressions:
-        if _forbids(suppressed, due.message.voice):
-            return Finding(Cancel(f"suppressed for {suppressed.scope}: {suppressed.reason}"), inputs)
+    voice, suppressions = due.message.voice, due.situation.suppressions
+    has_address = bool(due.situation.contact.email)
+    read = _with_wishes(voice, has_address, suppressions) if suppressions else _without(voice, has_address)
+    if not has_address:
+        return read.says(Cancel("the contact has no address"))
+    for suppressed in suppressions:
+        if _forbids(suppressed, voice):
+            return read.says(Cancel(f"suppressed for {suppressed.scope}: {suppressed.reason}"))
         if _forbids_beginning(suppressed, due):
             reason = f"suppressed for marketing ({suppressed.reason}), and no word from the contact since"
-            return Finding(Cancel(reason), inputs)
-    return Finding(None, inputs)
+            return read.says(Cancel(reason))
+    return read
+
+
+@lru_cache(maxsize=SHARED)
+def _without(voice: Voice, has_address: bool) -> Check:
+    return Check(Ground(NAME, {"voice": voice.value, "has_address": has_address, "suppressions": []}))
+
+
+def _with_wishes(voice: Voice, has_address: bool, suppressions: tuple[Suppressed, ...]) -> Check:
+    said = [f"{s.scope} since {s.at.isoformat()}: {s.reason}" for s in suppressions]
+    return Check(_wishes(voice, has_address), (said,))
+
+
+@lru_cache(maxsize=SHARED)
+def _wishes(voice: Voice, has_address: bool) -> Ground:
+    return Ground(NAME, {"voice": voice.value, "has_address": has_address}, ("suppressions",))
 
 
 def _forbids(suppressed: Suppressed, voice: Voice) -> bool:

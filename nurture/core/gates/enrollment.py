@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
-from nurture.core.decision import Cancel, Due, Finding, Hold, Skip
+from nurture.core.decision import SHARED, Cancel, Check, Due, Ground, Hold, Skip
 from nurture.core.model import Enrollment
 from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState
 
+NAME = "enrollment"
 AGAIN = timedelta(days=1)
 
+_NO_RUN = Check(Ground(NAME, {"enrollment": None}))
+_GONE = Ground(NAME, own=("enrollment",))
 
-def check(due: Due, now: datetime) -> Finding:
+
+def check(due: Due, now: datetime) -> Check:
     """Cancel mail of a run that is over, hold that of a paused one, skip that of a step it has left.
 
     A message without a run (a rep wrote it) passes.
     """
-    if due.message.enrollment_id is None:
-        return Finding(None, {"enrollment": None})
-    run = next((run for run in due.situation.enrollments if run.id == due.message.enrollment_id), None)
+    key, run = due.message.enrollment_id, due.run
+    if key is None:
+        return _NO_RUN
     if run is None:
-        return Finding(Cancel("its run no longer exists"), {"enrollment": due.message.enrollment_id})
-    return Finding(_answer(run, due.message.step_id, now), _inputs(run))
+        return Check(_GONE, (key,), Cancel("its run no longer exists"))
+    read = _ground(run.sequence, run.state, run.step_id)
+    return Check(read, (run.id, run.run, run.paused_until), _answer(run, due.message.step_id, now))
 
 
 def _answer(run: Enrollment, step_id: str | None, now: datetime) -> Hold | Skip | Cancel | None:
@@ -35,12 +41,7 @@ def _answer(run: Enrollment, step_id: str | None, now: datetime) -> Hold | Skip 
     return None
 
 
-def _inputs(run: Enrollment) -> dict[str, object]:
-    return {
-        "enrollment": run.id,
-        "sequence": run.sequence,
-        "run": run.run,
-        "state": run.state.value,
-        "step": run.step_id,
-        "paused_until": run.paused_until.isoformat() if run.paused_until else None,
-    }
+@lru_cache(maxsize=SHARED)
+def _ground(sequence: str, state: EnrollmentState, step_id: str | None) -> Ground:
+    inputs = {"sequence": sequence, "state": state.value, "step": step_id}
+    return Ground(NAME, inputs, ("enrollment", "run", "paused_until"))

@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 from nurture.core.calendars import resolve_zone
-from nurture.core.decision import Due, Finding, Hold, Skip
-from nurture.core.lateness import Later, judge
+from nurture.core.decision import SHARED, Check, Due, Ground, Hold, Skip
+from nurture.core.lateness import Later, Missed, is_on_time, judge
+from nurture.core.sequence import LatePolicy
+
+NAME = "lateness"
 
 
-def check(due: Due, now: datetime) -> Finding:
+def check(due: Due, now: datetime) -> Check:
     """Skip what has expired or is later than its step allows; give what was left lying a slot of its own.
 
     It was left lying since its slot: the latest of its due time, its approval and the hold before this one.
     """
-    slot = max(due.message.due_at, due.approved_at or due.message.due_at, due.slot_at or now)
-    inputs = {
-        "due_at": due.message.due_at.isoformat(),
-        "slot_at": slot.isoformat(),
-        "not_after": due.not_after.isoformat() if due.not_after else None,
-        "late": due.step.late.value if due.step else None,
-    }
-    if due.not_after and now >= due.not_after:
-        return Finding(Skip(f"expired: not to go after {due.not_after:%Y-%m-%d %H:%M} UTC"), inputs)
-    if due.sequence is None or due.step is None:
-        return Finding(None, inputs)
+    planned, not_after = due.message.due_at, due.not_after
+    slot = max(planned, due.slot_at or now)
+    if due.approved_at:
+        slot = max(slot, due.approved_at)
+    read = Check(_ground(due.step.late if due.step else None), (planned, slot, not_after))
+    if not_after and now >= not_after:
+        return read.says(Skip(f"expired: not to go after {not_after:%Y-%m-%d %H:%M} UTC"))
+    if due.sequence is None or due.step is None or is_on_time(due.step, slot, now):
+        return read
     zone, _ = resolve_zone(due.situation.contact, due.company)
-    window, planned = due.sequence.window, due.message.due_at
-    verdict = judge(due.step, window, planned, slot, zone, due.seed, now, patience=due.patience)
+    window = due.sequence.window
+    return read.says(_answer(judge(due.step, window, planned, slot, zone, due.seed, now, patience=due.patience)))
+
+
+def _answer(verdict: Later | Missed | None) -> Hold | Skip | None:
     if verdict is None:
-        return Finding(None, inputs)
-    if isinstance(verdict, Later):
-        return Finding(Hold("missed its slot: has a new one", verdict.until), inputs)
-    return Finding(Skip(verdict.reason), inputs)
+        return None
+    return Hold("missed its slot: has a new one", verdict.until) if isinstance(verdict, Later) else Skip(verdict.reason)
+
+
+@lru_cache(maxsize=SHARED)
+def _ground(late: LatePolicy | None) -> Ground:
+    return Ground(NAME, {"late": late.value if late else None}, ("due_at", "slot_at", "not_after"))

@@ -5,16 +5,20 @@ It is asked last, and only where a rate is set: whoever passes it is counted (`n
 
 from __future__ import annotations
 
-from nurture.core.decision import Finding, Hold
+from nurture.core.decision import Check, Ground, Hold
 from nurture.core.rates import Wait
 
 NAME = "rate"
 
 
-def check(wait: Wait | None) -> Finding:
+_NO_WAIT = Check(Ground(NAME, {"rate": None}))
+_WAIT = Ground(NAME, own=("rate", "of", "slot"))
+
+
+def check(wait: Wait | None) -> Check:
     """Hold until the slot that the message was promised."""
     if wait is None:
-        return Finding(None, {"rate": None})
-    inputs = {"rate": str(wait.limit.rate), "of": wait.limit.whose, "slot": wait.promise.slot.isoformat()}
-    reason = f"{wait.limit.whose} has reached its rate of {wait.limit.rate}"
-    return Finding(Hold(reason, wait.promise.slot), inputs)
+        return _NO_WAIT
+    limit, slot = wait.limit, wait.promise.slot
+    reason = f"{limit.whose} has reached its rate of {limit.rate}"
+    return Check(_WAIT, (str(limit.rate), limit.whose, slot), Hold(reason, slot))

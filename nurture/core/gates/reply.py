@@ -4,31 +4,27 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from nurture.core.decision import Cancel, Due, Finding
+from nurture.core.decision import Cancel, Check, Due, Ground
 from nurture.core.events import REPLIES
 
+NAME = "reply"
 
-def check(due: Due, now: datetime) -> Finding:
+_GROUNDS = {ends: Ground(NAME, {"ends_on_reply": ends}, ("since", "replied_at")) for ends in (False, True)}
+
+
+def check(due: Due, now: datetime) -> Check:
     """Cancel the mail of a run that ends on a reply, once there is one. Automatic replies are none.
 
     A run that goes on after replies asks its rep again (that is the approval gate).
     """
-    since = _since(due)
-    ends = any(exit_.kind == "reply" for exit_ in due.sequence.exits) if due.sequence else False
-    replies = [e.at for e in due.situation.events if e.kind in REPLIES and since and e.at >= since]
-    inputs = {
-        "since": since.isoformat() if since else None,
-        "ends_on_reply": ends,
-        "replied_at": replies[-1].isoformat() if replies else None,
-    }
-    if replies and ends:
-        return Finding(Cancel(f"replied on {replies[-1]:%Y-%m-%d}"), inputs)
-    return Finding(None, inputs)
+    run, ends = due.run, due.sequence is not None and due.sequence.ends_on_reply
+    since = run.entered_at if run else due.drafted_at
+    replied_at = _replied_at(due, since) if since and due.situation.events else None
+    cancel = Cancel(f"replied on {replied_at:%Y-%m-%d}") if replied_at and ends else None
+    return Check(_GROUNDS[ends], (since, replied_at), cancel)
 
 
-def _since(due: Due) -> datetime | None:
-    """Return when the run began, else when the message was drafted."""
-    for run in due.situation.enrollments:
-        if run.id == due.message.enrollment_id:
-            return run.entered_at
-    return due.drafted_at
+def _replied_at(due: Due, since: datetime) -> datetime | None:
+    """Return when they last replied, from when the run began (else: the message was drafted)."""
+    replies = [event.at for event in due.situation.events if event.kind in REPLIES and event.at >= since]
+    return replies[-1] if replies else None

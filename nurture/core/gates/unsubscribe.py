@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from nurture.core.calendars import jitter
-from nurture.core.decision import Due, Finding, Hold
+from nurture.core.decision import SHARED, Check, Due, Ground, Hold
 from nurture.core.words import Voice
 
+NAME = "unsubscribe"
 AGAIN = timedelta(minutes=15)
 SPREAD = timedelta(minutes=10)
 
 
-def check(due: Due, now: datetime) -> Finding:
+def check(due: Due, now: datetime) -> Check:
     """Hold marketing mail while the unsubscribe endpoint is not known to work."""
-    inputs = {"voice": due.message.voice.value, "missing": due.unsubscribe_ready}
-    if due.message.voice is not Voice.MARKETING or due.unsubscribe_ready is None:
-        return Finding(None, inputs)
+    voice = due.message.voice
+    read = _read(voice, due.unsubscribe_ready)
+    if voice is not Voice.MARKETING or due.unsubscribe_ready is None:
+        return read
     reason = f"no unsubscribe endpoint: {due.unsubscribe_ready}"
-    return Finding(Hold(reason, now + AGAIN + jitter(due.seed, SPREAD)), inputs)
+    return read.says(Hold(reason, now + AGAIN + jitter(due.seed, SPREAD)))
+
+
+@lru_cache(maxsize=SHARED)
+def _read(voice: Voice, missing: str | None) -> Check:
+    return Check(Ground(NAME, {"voice": voice.value, "missing": missing}))
