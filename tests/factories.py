@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from nurture.core.words import EnrollmentState, MessageState, Voice
+from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState, MessageState, Voice
 from nurture.db import tables
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -56,6 +56,7 @@ def version(connection: Connection, name: str = "welcome", **values: Any) -> int
 
 def enrollment(connection: Connection, contact_id: int, version_id: int, **values: Any) -> int:
     row = {"sequence": "welcome", "run": 1, "state": EnrollmentState.WAITING, "enroll_reason": "test"}
+    row["ended_at"] = None if values.get("state", EnrollmentState.WAITING) in LIVE_ENROLLMENTS else NOW
     moments = {"entered_at": NOW, "base_at": NOW, "updated_at": NOW}
     return insert(
         connection,

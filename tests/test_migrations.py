@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 
 from nurture.db import migrate
 from nurture.db.session import Database, place, read_url
-from nurture.db.tables import Base
+from nurture.db.tables import Base, Enrollment
 from nurture.errors import DatabaseError
 from tests import databases, factories
 
@@ -114,6 +114,54 @@ def test_up_down_and_up_again(empty: Database) -> None:
     assert set(sa.inspect(empty.engine).get_table_names()) <= {"alembic_version"}
     migrate.upgrade(url)
     migrate.check(empty)
+
+
+def test_a_revision_that_words_conditions_anew_can_be_taken_back(tmp_path: Path) -> None:
+    """The database is what its parts say, so what comes back must say the same to the letter."""
+    opened = Database(databases.sqlite_url(tmp_path, empty=True), create=True)
+    url = opened.url.render_as_string(hide_password=False)
+    migrate.upgrade(url)
+    newest = worded(opened)
+    migrate.downgrade(url, "0007")
+    older = worded(opened)
+    migrate.upgrade(url)
+    assert worded(opened) == newest
+    assert older["timers"] != newest["timers"]
+    migrate.downgrade(url, "0007")
+    assert worded(opened) == older
+    assert all(" IN (" not in text.replace("'personal' OR state IN", "") for text in newest.values())
+    opened.dispose()
+
+
+def worded(database: Database) -> dict[str, str]:
+    database.engine.dispose()
+    with database.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL").all()
+    return {row.name: row.sql for row in rows}
+
+
+def test_runs_that_are_over_get_the_moment_of_their_end(empty: Database) -> None:
+    url = empty.url.render_as_string(hide_password=False)
+    migrate.upgrade(url)
+    migrate.downgrade(url, "0007")
+    with empty.write() as connection:
+        person, version = factories.contact(connection), factories.version(connection)
+        for number, state in enumerate(("waiting", "exited", "completed")):
+            values = {"state": state, "run": number, "ended_at": None if state == "exited" else factories.NOW}
+            factories.enrollment(connection, person, version, **values)
+    migrate.upgrade(url)
+    with empty.read() as connection:
+        runs = connection.execute(sa.select(Enrollment.state, Enrollment.ended_at).order_by(Enrollment.run)).all()
+    assert runs == [("waiting", None), ("exited", factories.NOW), ("completed", factories.NOW)]
+
+
+@pytest.mark.parametrize(("state", "ended_at"), [("waiting", factories.NOW), ("exited", None), ("running", None)])
+def test_a_run_is_over_if_and_only_if_it_has_an_end(database: Database, state: str, ended_at: Any) -> None:
+    with database.write() as connection:
+        person, version = factories.contact(connection), factories.version(connection)
+    with pytest.raises(sa.exc.IntegrityError, match="ck_enrollments_state"), database.write() as connection:
+        factories.enrollment(connection, person, version, state=state, ended_at=ended_at)
 
 
 UPGRADE = "import sys; from nurture.db import migrate; sys.stdin.readline(); migrate.upgrade(sys.argv[1])"

@@ -182,7 +182,7 @@ class _Asking:
         column = _Unindexed(EVENT.c.kind) if one_by_one else EVENT.c.kind
         rows: list[Anything] = [column == kind, *self._counting(), *asked]
         if often_asked:
-            rows.append(sa.text(tables.ASKED))
+            rows.append(sa.text(tables.asked(self.terms.dialect)))
         mine = EVENT.c.contact_id == CONTACT.c.id
         if did.at_least <= 0:
             return sa.true()

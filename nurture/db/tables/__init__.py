@@ -7,7 +7,7 @@ sender and of its sequence version, and points at an approval of exactly its own
 from __future__ import annotations
 
 from nurture.db.tables.base import NAMING, Base
-from nurture.db.tables.history import ASKED, UNASKED_KINDS, Event, Stage, StageChange, Standing
+from nurture.db.tables.history import UNASKED_KINDS, Event, Stage, StageChange, Standing, asked
 from nurture.db.tables.machinery import ImportRun, Inbox, Instance, Lease, Meter, SendCount, Timer
 from nurture.db.tables.people import Account, Address, Contact, ExternalId, Rep, Sender, TimeOff
 from nurture.db.tables.programs import Blob, Live, PausedSequence, ProgramVersion, SequenceVersion, Template
@@ -26,7 +26,6 @@ from nurture.db.tables.runs import (
 from nurture.db.tables.segments import SegmentFill, SegmentMember
 
 __all__ = [
-    "ASKED",
     "NAMING",
     "UNASKED_KINDS",
     "Account",
@@ -66,4 +65,5 @@ __all__ = [
     "Template",
     "TimeOff",
     "Timer",
+    "asked",
 ]

@@ -9,16 +9,25 @@ from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState, HandoffState, MessageState, Scope, TaskState
-from nurture.db.tables.base import Base, key, one_of, where_known
+from nurture.db.tables.base import Base, either, key, one_of, where_known
 from nurture.db.types import Key
+
+_OVER = tuple(state for state in EnrollmentState if state not in LIVE_ENROLLMENTS)
+_STATE = (
+    f"(ended_at IS NULL AND ({either('state', LIVE_ENROLLMENTS)})) "
+    f"OR (ended_at IS NOT NULL AND ({either('state', _OVER)}))"
+)
 
 
 class Enrollment(Base):
-    """One run of one sequence for one contact."""
+    """One run of one sequence for one contact. It is over if, and only if, it has `ended_at`.
+
+    So no index has to look at the state, which changes with every step.
+    """
 
     __tablename__ = "enrollments"
     id: Mapped[int] = key()
-    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"), index=True)
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"))
     sequence: Mapped[str]
     version_id: Mapped[int] = mapped_column(ForeignKey("sequence_versions.id"))
     run: Mapped[int]
@@ -39,15 +48,16 @@ class Enrollment(Base):
     updated_at: Mapped[datetime]
     __table_args__ = (
         UniqueConstraint("contact_id", "sequence", "run"),
-        CheckConstraint(one_of("state", EnrollmentState), name="state"),
+        CheckConstraint(_STATE, name="state"),
         Index(
             "uq_enrollments_live",
             "contact_id",
             "sequence",
             unique=True,
-            sqlite_where=text(one_of("state", LIVE_ENROLLMENTS)),
-            postgresql_where=text(one_of("state", LIVE_ENROLLMENTS)),
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
         ),
+        {"postgresql_with": {"fillfactor": 80}},
     )
 
 
