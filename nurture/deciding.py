@@ -17,7 +17,7 @@ from nurture import live
 from nurture.core.decision import Due
 from nurture.core.events import INBOUND
 from nurture.core.gates.approval import VOIDING
-from nurture.core.model import ContactId, Enrollment, MessageBrief, Sender, Situation
+from nurture.core.model import Contact, ContactId, Enrollment, EnrollmentId, MessageBrief, Sender, Situation
 from nurture.core.program import Program
 from nurture.core.quick import quick_init
 from nurture.core.sequence import Sequence as Sequenced
@@ -81,16 +81,25 @@ def load(
     policy: Policy,
     slots: Mapping[int, datetime],
     now: datetime,
+    *,
+    people: Mapping[ContactId, Contact] | None = None,
+    runs: Mapping[EnrollmentId, Enrollment] | None = None,
 ) -> list[Pending]:
-    """Return the gates' inputs of message rows; `slots` are the moments to which their timers were set, by key."""
+    """Return the gates' inputs of message rows; `slots` are the moments to which their timers were set, by key.
+
+    `people` and `runs` are the contacts and runs of the rows, if this transaction has read them.
+    """
     if not rows:
         return []
     home = instance.read(connection)
-    runs = enrollments.by_ids(connection, {row.enrollment_id for row in rows if row.enrollment_id is not None})
+    if runs is None:
+        runs = enrollments.by_ids(connection, {row.enrollment_id for row in rows if row.enrollment_id is not None})
+    if people is None:
+        people = contacts.read(connection, {ContactId(row.contact_id) for row in rows})
     page = _Page(
         program,
         policy,
-        _situations(connection, program, rows, runs, now),
+        _situations(connection, program, rows, people, runs, now),
         senders.by_ids(connection, {row.sender_id for row in rows}),
         runs,
         live.versions(connection, {run.version_id for run in runs.values()}),
@@ -115,13 +124,18 @@ def budget(connection: Connection, policy: Policy, now: datetime) -> int | None:
 
 
 def _situations(
-    connection: Connection, program: Program, rows: Sequence[Row[Any]], runs: Mapping[Any, Enrollment], now: datetime
+    connection: Connection,
+    program: Program,
+    rows: Sequence[Row[Any]],
+    people: Mapping[ContactId, Contact],
+    runs: Mapping[EnrollmentId, Enrollment],
+    now: datetime,
 ) -> dict[ContactId, Situation]:
     """Load what gates read, and no more: the contact, what forbids writing, the messages' own runs, what came in.
 
     What came in counts since the first of the page's runs and messages began, or since somebody was suppressed.
     """
-    keys = {ContactId(row.contact_id) for row in rows}
+    keys = people.keys()
     wishes = situations.suppressions_of(connection, keys)
     began = [*(run.entered_at for run in runs.values()), *(row.created_at for row in rows)]
     began += [wish.at for found in wishes.values() for wish in found]
@@ -140,7 +154,7 @@ def _situations(
             enrollments=own.get(key, ()),
             messages=sent.get(key, ()),
         )
-        for key, contact in contacts.read(connection, keys).items()
+        for key, contact in people.items()
     }
 
 

@@ -35,9 +35,10 @@ FIRST_RETRY = timedelta(minutes=5)
 
 
 @dataclass(slots=True)
-class _Page:
-    """A page of runs on their way through the core."""
+class Page:
+    """A page of runs on their way through the core: `due` of them were found, and `plans` say how they go on."""
 
+    due: int
     program: Program
     loaded: Mapping[ContactId, Situation]
     versions: Mapping[VersionId, Sequenced]
@@ -47,19 +48,35 @@ class _Page:
     failed: list[tuple[Enrollment, str]] = field(default_factory=list)
 
 
-def tick(database: Database, owner: str, now: datetime, *, limit: int = PAGE) -> int:
-    """Schedule a page of due runs in one transaction; return how many were due."""
+def tick(database: Database, owner: str, now: datetime, *, limit: int = PAGE, since: datetime | None = None) -> int:
+    """Schedule a page of due runs in one transaction; return how many were due.
+
+    With `since`, only those that have been due since then: they were left to others, and nobody came.
+    """
     with database.write() as connection:
-        waiting = timers.due(connection, TimerKind.ENROLLMENT, now, limit)
-        if waiting:
-            program = live.current(connection)
-            due = _open_runs(connection, [timer.subject_id for timer in waiting], now)
-            page = _load(connection, program, due, now)
-            outcomes = _ended_messages(connection, due)
-            for run in due:
-                _plan(page, run, outcomes)
-            _write(connection, page)
-    return len(waiting)
+        page = read(connection, now, limit, since=since)
+        if page is None:
+            return 0
+        runs.carry_out(connection, page.program, page.plans, page.versions, page.loaded, page.before, now)
+        record_failed(connection, page)
+        return page.due
+
+
+def read(connection: Connection, now: datetime, limit: int, *, since: datetime | None = None) -> Page | None:
+    """Return a page of due runs with the plans for them, None when nothing is due. The caller writes them.
+
+    The timers of runs that are over, or whose contact somebody else is changing, are seen to.
+    """
+    waiting = timers.due(connection, TimerKind.ENROLLMENT, since or now, limit)
+    if not waiting:
+        return None
+    program = live.current(connection)
+    due = _open_runs(connection, [timer.subject_id for timer in waiting], now)
+    page = _load(connection, program, due, now, len(waiting))
+    outcomes = _ended_messages(connection, due)
+    for run in due:
+        _plan(page, run, outcomes)
+    return page
 
 
 def review(database: Database, owner: str, now: datetime, *, limit: int = REVIEW_PAGE) -> int:
@@ -106,14 +123,14 @@ def _open_runs(connection: Connection, ids: Sequence[int], now: datetime) -> lis
     return [run for key, run in found.items() if run.contact_id in locked and key not in over]
 
 
-def _load(connection: Connection, program: Program, due: Sequence[Enrollment], now: datetime) -> _Page:
+def _load(connection: Connection, program: Program, due: Sequence[Enrollment], now: datetime, found: int) -> Page:
     """Load the contacts alone where that is all that their next steps read: a fifth of the work."""
     versions = live.versions(connection, {run.version_id for run in due})
     more = {run.contact_id for run in due if run.version_id in versions and reads_more(versions[run.version_id], run)}
     segments = bool(program.segments)
     loaded = situations.load(connection, more, program.lifecycle.memory, now, segments=segments)
     loaded |= situations.persons(connection, {run.contact_id for run in due} - more)
-    return _Page(program, loaded, versions, {run.id: run for run in due}, now)
+    return Page(found, program, loaded, versions, {run.id: run for run in due}, now)
 
 
 def _ended_messages(connection: Connection, due: Iterable[Enrollment]) -> dict[str, tuple[MessageState, datetime]]:
@@ -126,14 +143,14 @@ def origin_key(run: Enrollment) -> str:
     return f"e:{run.id}:{run.step_id}:{run.occurrence}"
 
 
-def _plan(page: _Page, run: Enrollment, outcomes: Mapping[str, tuple[MessageState, datetime]]) -> None:
+def _plan(page: Page, run: Enrollment, outcomes: Mapping[str, tuple[MessageState, datetime]]) -> None:
     try:
         page.plans.append(_next(page, run, outcomes))
     except Exception as error:  # noqa: BLE001 - first of three: one run never stops the others
         page.failed.append((run, f"{type(error).__name__}: {error}"))
 
 
-def _next(page: _Page, run: Enrollment, outcomes: Mapping[str, tuple[MessageState, datetime]]) -> Plan:
+def _next(page: Page, run: Enrollment, outcomes: Mapping[str, tuple[MessageState, datetime]]) -> Plan:
     sequence, situation = page.versions[run.version_id], page.loaded[run.contact_id]
     step = sequence.step(run.step_id or "")
     state, at = outcomes.get(origin_key(run), (None, page.now))
@@ -145,13 +162,10 @@ def _next(page: _Page, run: Enrollment, outcomes: Mapping[str, tuple[MessageStat
 _RESULTS = dict.fromkeys(SENT_MESSAGES, "sent") | {MessageState.REFUSED: "refused", MessageState.CANCELLED: "cancelled"}
 
 
-def _write(connection: Connection, page: _Page) -> None:
-    runs.carry_out(connection, page.program, page.plans, page.versions, page.loaded, page.before, page.now)
-    _fail(connection, page)
-
-
-def _fail(connection: Connection, page: _Page) -> None:
+def record_failed(connection: Connection, page: Page) -> None:
     """Push runs that raised forward, with the error on record; after `TRIES` they are failed."""
+    if not page.failed:
+        return
     saved, waits, decided = [], [], []
     for run, error in page.failed:
         failures = run.failures + 1

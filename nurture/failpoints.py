@@ -14,6 +14,9 @@ armed: dict[str, Callable[[], None]] = {}
 CLAIMED = "claimed"
 """A page of messages is claimed and decided; nothing is dispatched yet."""
 
+DECIDED = "decided"
+"""A page of due runs is decided and its mail written, in a transaction that has inserted nothing yet."""
+
 DISPATCHING = "dispatching"
 """The intent to send a group is committed; no byte has left."""
 
@@ -24,6 +27,10 @@ SETTLED = "settled"
 """What the provider answered is committed."""
 
 POINTS = (CLAIMED, DISPATCHING, ANSWERED, SETTLED)
+"""What mail passes on the plain way."""
+
+DIRECT_POINTS = (DECIDED, DISPATCHING, ANSWERED, SETTLED)
+"""What mail passes that is sent directly."""
 
 
 def reach(point: str) -> None:

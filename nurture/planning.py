@@ -5,7 +5,7 @@ What cannot be planned (no owner, no address, a template that is gone) is held w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -52,6 +52,20 @@ class _Senders:
     salt: str
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The message rows that a page of plans asks for, still without keys, and the plans as they are to be saved.
+
+    `origins` has the origin of the message that each plan asks for, None where it asks for none (or cannot have it);
+    `held` are the answers about those that cannot be planned now.
+    """
+
+    plans: Sequence[Plan]
+    origins: Sequence[str | None]
+    rows: Sequence[Mapping[str, Any]]
+    held: Sequence[Decided]
+
+
 def plan_messages(
     connection: Connection,
     program: Program,
@@ -59,32 +73,78 @@ def plan_messages(
     loaded: Mapping[ContactId, Situation],
     plans: Sequence[Plan],
     now: datetime,
-) -> list[Plan]:
+) -> Sequence[Plan]:
     """Insert the messages that `plans` ask for, with their timers; return the plans as they are now to be saved."""
+    prepared = prepare(connection, program, versions, loaded, plans, now)
+    if not prepared.rows and not prepared.held:
+        return plans
+    new = insert(connection, prepared.rows, now)
+    decisions.record(connection, prepared.held, program.hash, now)
+    return saved(prepared, new, now)
+
+
+def prepare(
+    connection: Connection,
+    program: Program,
+    versions: Mapping[VersionId, Sequenced],
+    loaded: Mapping[ContactId, Situation],
+    plans: Sequence[Plan],
+    now: datetime,
+) -> Prepared:
+    """Make the rows of the messages that `plans` ask for, and insert nothing."""
     asking = [_asked(plan, versions, loaded) for plan in plans]
     wanted = [planned for planned in asking if planned is not None]
     if not wanted:
-        return list(plans)
+        return Prepared(plans, (None,) * len(plans), (), ())
     found = senders.every(connection)
     salt = instance.read(connection).instance_id
     who = _Senders({s.name: s for s in found}, {s.rep_id: s for s in found if s.rep_id is not None}, salt)
     threads = messages.thread_of(connection, [p.plan.enrollment.id for p in wanted if p.action.thread])
-    rows, held, saved = [], [], []
+    rows: list[Mapping[str, Any]] = []
+    held: list[Decided] = []
+    as_saved: list[Plan] = []
+    origins: list[str | None] = []
     for plan, planned in zip(plans, asking, strict=True):
         if planned is None:
-            saved.append(plan)
+            as_saved.append(plan)
+            origins.append(None)
             continue
         try:
             row = _row(planned, program, who, threads, now)
         except _Unplannable as reason:
             held.append(_decided(planned, str(reason), now))
-            saved.append(_waiting(plan, now))
+            as_saved.append(_waiting(plan, now))
+            origins.append(None)
         else:
             rows.append(row)
-            saved.append(_with_sender(plan, row))
-    known = {row["origin_key"] for row in rows} - _insert(connection, rows, now)
-    decisions.record(connection, held, program.hash, now)
-    return [_look_soon(plan, known, now) for plan in saved] if known else saved
+            as_saved.append(_with_sender(plan, row))
+            origins.append(row["origin_key"])
+    return Prepared(as_saved, origins, rows, held)
+
+
+def insert(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> Collection[str]:
+    """Insert the rows whose origin is new, with their timers; return those origins. Personal mail is drafted now."""
+    new = messages.plan(connection, rows)
+    waits = [
+        (TimerKind.DRAFT, key, now) if _personal(row) else (TimerKind.MESSAGE, key, row["due_at"])
+        for row in rows
+        if (key := new.get(row["origin_key"])) is not None
+    ]
+    timers.set_timers(connection, waits)
+    return new.keys()
+
+
+def saved(prepared: Prepared, new: Collection[str], now: datetime) -> Sequence[Plan]:
+    """Return the plans as they are to be saved: one whose message was planned before looks at that message soon.
+
+    It may have ended already.
+    """
+    if len(new) == len(prepared.rows):
+        return prepared.plans
+    return [
+        plan if origin is None or origin in new else altered(plan, due_at=now + SOON)
+        for plan, origin in zip(prepared.plans, prepared.origins, strict=True)
+    ]
 
 
 def _asked(
@@ -154,24 +214,6 @@ def _sender(planned: _Planned, who: _Senders) -> Sender:
     if (mailbox := who.by_rep.get(owner.id)) is None:
         raise _Unplannable(f"{owner.email} has no mailbox to send from: run `nurture reps add` for them again")
     return mailbox
-
-
-def _insert(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> set[str]:
-    """Insert rows whose origin is new and return those origins: personal ones are drafted now."""
-    new = messages.plan(connection, rows)
-    waits = [
-        (TimerKind.DRAFT, key, now) if _personal(row) else (TimerKind.MESSAGE, key, row["due_at"])
-        for row in rows
-        if (key := new.get(row["origin_key"])) is not None
-    ]
-    timers.set_timers(connection, waits)
-    return set(new)
-
-
-def _look_soon(plan: Plan, known: set[str], now: datetime) -> Plan:
-    """Let a run whose message was planned before look at that message soon: it may have ended already."""
-    run = plan.enrollment
-    return altered(plan, due_at=now + SOON) if f"e:{run.id}:{run.step_id}:{run.occurrence}" in known else plan
 
 
 def _with_sender(plan: Plan, row: Mapping[str, Any]) -> Plan:

@@ -43,6 +43,11 @@ def ration(connection: Connection, known: Rates, answers: Answers, now: datetime
     return [(p, _told(a, waits.get(p.row.id)) if p.row.id in by_message else a) for p, a in answers]
 
 
+def is_limited(known: Rates, sender: Sender) -> bool:
+    """Say whether mail of a sender may have to wait for a rate: its own, or one of a recipient's domain."""
+    return bool(known.domains or _of(sender, known))
+
+
 def _limits(known: Rates, answers: Answers) -> dict[int, tuple[Limit, ...]]:
     """Return the limits of each message that may go, as far as it has any."""
     by_sender: dict[int, tuple[Limit, ...]] = {}

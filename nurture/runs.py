@@ -40,6 +40,19 @@ def carry_out(
     `before` are the runs as they were read, for what did not change is not written.
     """
     plans = planning.plan_messages(connection, program, versions, loaded, plans, now)
+    save(connection, program, plans, versions, loaded, before, now)
+
+
+def save(
+    connection: Connection,
+    program: Program,
+    plans: Sequence[Plan],
+    versions: Mapping[VersionId, Sequenced],
+    loaded: Mapping[ContactId, Situation],
+    before: Mapping[EnrollmentId, Enrollment],
+    now: datetime,
+) -> None:
+    """Write what `carry_out` writes, without the messages: somebody has seen to them."""
     enrollments.save(connection, [plan.enrollment for plan in plans], now, before)
     _set_timers(connection, plans, now)
     _cancel_tasks(connection, plans, versions, now)

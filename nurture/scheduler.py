@@ -12,7 +12,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from nurture import drafts, engine, handoff, pages, segmenting, selftest, sending
 from nurture.db import decisions, instance
 from nurture.db.session import Database
+from nurture.direct import Direct
 from nurture.errors import DatabaseError, NurtureError
 from nurture.garbage import collect_page
 from nurture.sending import Postroom, Sent, never
@@ -31,6 +32,9 @@ from nurture.watching import Watch
 
 ROUNDS = 500
 """How often `run_once` looks again before it leaves the rest to the next run."""
+
+LEFT_TO_SENDING = timedelta(seconds=10)
+"""How long due runs are left to the job that sends, which does the whole way of most of them in one piece of work."""
 
 _log = structlog.get_logger()
 
@@ -79,20 +83,21 @@ def run_once(database: Database, postroom: Postroom, now: datetime, *, stopping:
     """Do everything that is due at `now`, and what that makes due at once. Others may do the same at the same time."""
     segmenting.fill(database, now)
     done = Done()
-    for _ in range(ROUNDS):
-        page = _round(database, postroom, now, stopping)
-        done += page
-        if not page.handled or stopping():
-            return done
+    with Direct(database, postroom) as direct:
+        for _ in range(ROUNDS):
+            page = _round(database, postroom, direct, now, stopping)
+            done += page
+            if not page.handled or stopping():
+                return done
     _log.warning("left for the next run", rounds=ROUNDS, now=now.isoformat())
     return done
 
 
-def _round(database: Database, postroom: Postroom, now: datetime, stopping: Callable[[], bool]) -> Done:
+def _round(database: Database, postroom: Postroom, direct: Direct, now: datetime, stopping: Callable[[], bool]) -> Done:
     owner, links = postroom.owner, postroom.links
     reviewed = _each_page(lambda: engine.review(database, owner, now), engine.REVIEW_PAGE, stopping)
     watched = _each_page(lambda: handoff.watch(database, owner, now), handoff.PAGE, stopping)
-    scheduled = _each_page(lambda: engine.tick(database, owner, now), engine.PAGE, stopping)
+    scheduled = _scheduled(direct, now, stopping)
     drafted = _each_page(lambda: drafts.draft_due(database, links, owner, now), drafts.PAGE, stopping)
     sent = Done()
     while not stopping():
@@ -101,7 +106,19 @@ def _round(database: Database, postroom: Postroom, now: datetime, stopping: Call
         collect_page()
         if page.due < sending.PAGE:
             break
-    return Done(reviewed, scheduled, drafted, watched=watched) + sent
+    return Done(reviewed, drafted=drafted, watched=watched) + scheduled + sent
+
+
+def _scheduled(direct: Direct, now: datetime, stopping: Callable[[], bool]) -> Done:
+    """Schedule the runs that are due; what may go at once is sent."""
+    done = Done()
+    while not stopping():
+        page = direct.page(now)
+        done += Done(scheduled=page.due, sent=page)
+        collect_page()
+        if page.due < direct.most:
+            break
+    return done
 
 
 def _each_page(handle: Callable[[], int], full: int, stopping: Callable[[], bool]) -> int:
@@ -134,6 +151,7 @@ class Scheduler:
         self._asked = threading.Event()
         self._trouble: dict[str, str] = {}
         self._watch = Watch(watch) if watch else None
+        self._direct = Direct(database, postroom)
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # the listener below tells it once, and shorter
         self._clock = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(8)})
         self._clock.add_listener(self._heard, EVENT_JOB_ERROR | EVENT_JOB_EXECUTED)
@@ -159,34 +177,45 @@ class Scheduler:
         self._stopping.set()
         if self._clock.running:
             self._clock.shutdown(wait=True)
+            self._direct.close()
 
     def begin_to_stop(self) -> None:
         """Begin nothing any more, without waiting: for signal handlers."""
         self._stopping.set()
 
     def tick(self) -> None:
-        """Schedule the runs that are due."""
-        self._pages("tick", engine.PAGE, lambda now: engine.tick(self._database, self._postroom.owner, now))
+        """Schedule the runs that are due. Those that sending would schedule itself are left to it for a moment."""
+        left = LEFT_TO_SENDING if self._may_send() else timedelta()
+        owner = self._postroom.owner
+        self._pages("tick", lambda: engine.PAGE, lambda now: engine.tick(self._database, owner, now, since=now - left))
 
     def review(self) -> None:
         """Tell contacts that time has passed, after filling segments that an apply has made."""
         segmenting.fill(self._database, program_time(self._database))
-        self._pages("review", engine.REVIEW_PAGE, lambda now: engine.review(self._database, self._postroom.owner, now))
+        self._pages(
+            "review", lambda: engine.REVIEW_PAGE, lambda now: engine.review(self._database, self._postroom.owner, now)
+        )
 
     def watch_handoffs(self) -> None:
         """Warn of, escalate and pass on the handoffs that wait for a rep."""
-        self._pages("handoffs", handoff.PAGE, lambda now: handoff.watch(self._database, self._postroom.owner, now))
+        self._pages(
+            "handoffs", lambda: handoff.PAGE, lambda now: handoff.watch(self._database, self._postroom.owner, now)
+        )
 
     def draft(self) -> None:
         """Write the drafts that are due."""
         links, owner = self._postroom.links, self._postroom.owner
-        self._pages("drafts", drafts.PAGE, lambda now: drafts.draft_due(self._database, links, owner, now))
+        self._pages("drafts", lambda: drafts.PAGE, lambda now: drafts.draft_due(self._database, links, owner, now))
 
     def send(self) -> None:
         """Send what is due, unless the database is in trouble. Marketing mail would wait long for untested pages."""
-        if self._asked.is_set() and not self._database_fails.is_set():
-            self._pages("send", sending.PAGE, self._send_page)
+        if self._may_send():
+            self._pages("direct", lambda: self._direct.most, self._direct.page)
+            self._pages("send", lambda: sending.PAGE, self._send_page)
             self._trouble.pop("send", None)
+
+    def _may_send(self) -> bool:
+        return self._asked.is_set() and not self._database_fails.is_set()
 
     def forget(self) -> None:
         """Delete the answers that were given long ago."""
@@ -231,9 +260,9 @@ class Scheduler:
             max_instances=1,
         )
 
-    def _pages(self, name: str, full: int, handle: Callable[[datetime], int | Sent]) -> None:
+    def _pages(self, name: str, full: Callable[[], int], handle: Callable[[datetime], int | Sent]) -> None:
         while not self._stopping.is_set():
-            if pages.work(name, lambda: handle(program_time(self._database))) < full:
+            if pages.work(name, lambda: handle(program_time(self._database))) < full():
                 return
 
     def _send_page(self, now: datetime) -> Sent:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -102,7 +102,7 @@ class _Claimed:
 
 @quick_init
 @dataclass(frozen=True, slots=True)
-class _Ready:
+class Ready:
     """A message that may go: what was decided, the mail, and what is kept of it."""
 
     pending: Pending
@@ -130,7 +130,7 @@ def send_due(
     if claimed is None:
         return Sent(due=due)
     settled = settling.by_evidence(database, postroom.providers, claimed.silent, now)
-    ready, answers = _compose(postroom, claimed, now)
+    ready, answers = compose(postroom, claimed.program, claimed.answers, claimed.artifacts, now)
     ended = _carry_out(database, postroom, claimed.program, answers, now) if answers else 0
     failpoints.reach(failpoints.CLAIMED)
     counts: Counter[str] = Counter()
@@ -168,7 +168,7 @@ def _claim(
     database: Database, postroom: Postroom, now: datetime, limit: int, lane: int | None = None
 ) -> tuple[int, _Claimed | None]:
     with database.write() as connection:
-        _check_fence(connection, postroom)
+        check_fence(connection, postroom)
         due = timers.claim(connection, TimerKind.MESSAGE, postroom.owner, now, limit, LEASE_SECONDS, lane=lane)
         if not due:
             return 0, None
@@ -179,14 +179,14 @@ def _claim(
         slots = {timer.subject_id: timer.due_at for timer in claimed}
         mine = [row for row in rows if row.state in (*messages.CLAIMABLE, MessageState.CLAIMED)]
         page = deciding.load(connection, program, mine, postroom.policy, slots, now)
-        decided = list(_decide(page, deciding.budget(connection, postroom.policy, now), postroom, now))
+        decided = list(decide_page(page, deciding.budget(connection, postroom.policy, now), postroom, now))
         answers = rationing.ration(connection, postroom.rates, decided, now)
         hashes = {pending.row.template_hash for pending, answer in answers if isinstance(answer, Send)}
         silent = [row.id for row in rows if row.state == MessageState.DISPATCHING]
         return len(due), _Claimed(program, answers, live.artifacts(connection, hashes), silent)
 
 
-def _check_fence(connection: Connection, postroom: Postroom) -> None:
+def check_fence(connection: Connection, postroom: Postroom) -> None:
     """Refuse to send with the wrong key, and anything real from a rehearsal, a restored database or a copy."""
     instance.verify_keys(connection, postroom.links.ring)
     if not postroom.policy.real_providers:
@@ -210,7 +210,7 @@ def _take(connection: Connection, postroom: Postroom, ids: Sequence[int], now: d
     return rows
 
 
-def _decide(
+def decide_page(
     page: Sequence[Pending], budget: int | None, postroom: Postroom, now: datetime
 ) -> Iterator[tuple[Pending, Decision]]:
     """Decide each message; the launch cap's budget shrinks with every one that may go."""
@@ -236,19 +236,23 @@ def _outside(pending: Pending, postroom: Postroom, now: datetime) -> Hold | None
 # --- compose ----------------------------------------------------------------------------------------------------------
 
 
-def _compose(
-    postroom: Postroom, claimed: _Claimed, now: datetime
-) -> tuple[list[_Ready], list[tuple[Pending, Hold | Skip | Cancel]]]:
+def compose(
+    postroom: Postroom,
+    program: Program,
+    decided: Iterable[tuple[Pending, Decision]],
+    artifacts: Mapping[str, Artifact],
+    now: datetime,
+) -> tuple[list[Ready], list[tuple[Pending, Hold | Skip | Cancel]]]:
     """Write the mail that may go; what cannot be written is held, and the others go."""
-    ready: list[_Ready] = []
+    ready: list[Ready] = []
     answers: list[tuple[Pending, Hold | Skip | Cancel]] = []
-    writer = composing.Writer(claimed.program, postroom.links)
-    for pending, answer in claimed.answers:
+    writer = composing.Writer(program, postroom.links)
+    for pending, answer in decided:
         if not isinstance(answer, Send):
             answers.append((pending, answer))
             continue
         try:
-            ready.append(_written(postroom, claimed, writer, pending, answer, now))
+            ready.append(_written(postroom, writer, artifacts, pending, answer, now))
         except Exception as error:  # noqa: BLE001 - second of three: one mail never stops the others
             reason = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
             answers.append((pending, Hold(reason, now + TEMPLATE_RETRY, answer.checks)))
@@ -256,25 +260,30 @@ def _compose(
 
 
 def _written(
-    postroom: Postroom, claimed: _Claimed, writer: composing.Writer, pending: Pending, answer: Send, now: datetime
-) -> _Ready:
+    postroom: Postroom,
+    writer: composing.Writer,
+    artifacts: Mapping[str, Artifact],
+    pending: Pending,
+    answer: Send,
+    now: datetime,
+) -> Ready:
     row, due = pending.row, pending.due
     if due.message.voice is Voice.MARKETING:
-        artifact = claimed.artifacts[row.template_hash]
+        artifact = artifacts[row.template_hash]
         said = writer.compose(artifact, Voice.MARKETING, due.situation)
     else:
         said = composing.kept(row)
     sequence = due.sequence.name if due.sequence else None
     mail = composing.outgoing(row, said, due.sender, due.situation.contact, sequence, now)
-    return _Ready(pending, answer, composing.redirected(mail, postroom.redirect_all_to), said.values)
+    return Ready(pending, answer, composing.redirected(mail, postroom.redirect_all_to), said.values)
 
 
 # --- dispatch and settle ----------------------------------------------------------------------------------------------
 
 
-def _groups(ready: Sequence[_Ready], postroom: Postroom) -> Iterator[Sequence[_Ready]]:
+def _groups(ready: Sequence[Ready], postroom: Postroom) -> Iterator[Sequence[Ready]]:
     """Cut a page into what one call of its provider carries."""
-    by_provider: dict[str, list[_Ready]] = {}
+    by_provider: dict[str, list[Ready]] = {}
     for message in ready:
         by_provider.setdefault(message.pending.due.sender.provider, []).append(message)
     for name, queue in by_provider.items():
@@ -289,7 +298,7 @@ def _send(
     database: Database,
     postroom: Postroom,
     program: Program,
-    group: Sequence[_Ready],
+    group: Sequence[Ready],
     now: datetime,
     *,
     extend: bool = True,
@@ -297,7 +306,7 @@ def _send(
     """Commit the intent, send, commit the truth. `extend` asks for a new lease first."""
     name = group[0].pending.due.sender.provider
 
-    def intend(connection: Connection) -> list[_Ready]:
+    def intend(connection: Connection) -> list[Ready]:
         if extend:
             keys = [message.mail.id for message in group]
             timers.extend(connection, TimerKind.MESSAGE, keys, postroom.owner, LEASE_SECONDS)
@@ -306,6 +315,13 @@ def _send(
     going = database.unit(intend)
     if not going:
         return ()
+    return carry(database, postroom, name, going, now)
+
+
+def carry(
+    database: Database, postroom: Postroom, name: str, going: Sequence[Ready], now: datetime
+) -> Sequence[Receipt]:
+    """Hand mail, whose intent is committed, to its provider, and commit what became of it."""
     failpoints.reach(failpoints.DISPATCHING)
     with metrics.call(name):
         receipts = _call(postroom.providers[name], going)
@@ -317,7 +333,7 @@ def _send(
     return receipts
 
 
-def _give_back(database: Database, postroom: Postroom, group: Sequence[_Ready], now: datetime) -> None:
+def _give_back(database: Database, postroom: Postroom, group: Sequence[Ready], now: datetime) -> None:
     """Let another process have what was claimed here, as if nobody had looked at it."""
     keys = [message.mail.id for message in group]
     with database.write() as connection:
@@ -326,11 +342,11 @@ def _give_back(database: Database, postroom: Postroom, group: Sequence[_Ready], 
 
 
 def _dispatch(
-    connection: Connection, postroom: Postroom, program: Program, provider: str, group: Sequence[_Ready], now: datetime
-) -> list[_Ready]:
+    connection: Connection, postroom: Postroom, program: Program, provider: str, group: Sequence[Ready], now: datetime
+) -> list[Ready]:
     """Enter `dispatching` with those that still may, and give the others back to be decided again."""
     keys = [message.mail.id for message in group]
-    allowed = messages.dispatch(connection, [_kept(message) for message in group], postroom.owner, provider, now)
+    allowed = messages.dispatch(connection, [kept(message) for message in group], postroom.owner, provider, now)
     lost = messages.give_back(connection, [key for key in keys if key not in allowed], postroom.owner, now)
     timers.set_timers(connection, [(TimerKind.MESSAGE, key, now + LOST_GUARD_RETRY) for key in lost])
     going = [message for message in group if message.mail.id in allowed]
@@ -341,7 +357,8 @@ def _dispatch(
     return going
 
 
-def _kept(message: _Ready) -> dict[str, Any]:
+def kept(message: Ready) -> dict[str, Any]:
+    """Return what is kept of a mail with its message: its key, subject, variables and the hash of its octets."""
     return {
         "id": message.mail.id,
         "subject": message.mail.subject if message.mail.voice is Voice.MARKETING else message.pending.row.subject,
@@ -350,7 +367,7 @@ def _kept(message: _Ready) -> dict[str, Any]:
     }
 
 
-def _call(provider: Provider, going: Sequence[_Ready]) -> list[Receipt]:
+def _call(provider: Provider, going: Sequence[Ready]) -> list[Receipt]:
     """Call the provider; whatever it raises means that nobody knows what was sent."""
     mails = [message.mail for message in going]
     try:

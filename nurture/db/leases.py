@@ -34,3 +34,24 @@ def release(connection: Connection, name: str, holder: str) -> None:
     """Give the lease back, if `holder` has it; the next one need not wait for its end."""
     mine = (_LEASES.c.name == name, _LEASES.c.holder == holder)
     connection.execute(sa.update(_LEASES).where(*mine).values(holder=None, expires_at=None))
+
+
+def drop(connection: Connection, name: str, holder: str) -> None:
+    """Give the lease back, if `holder` has it, and forget it: nobody else will ask for one of this name."""
+    connection.execute(sa.delete(_LEASES).where(_LEASES.c.name == name, _LEASES.c.holder == holder))
+
+
+def abandoned(connection: Connection, prefix: str, seconds: float) -> bool:
+    """Tell whether a lease whose name begins with `prefix` ran out in the last `seconds`, never given back.
+
+    Its holder was killed, or is stuck. Those that ran out before are forgotten where they are found.
+    """
+    held = _LEASES.c
+    out = sa.and_(held.name.startswith(prefix, autoescape=True), held.expires_at < database_clock())
+    found = connection.execute(
+        sa.select(held.name, (held.expires_at < database_clock(-seconds)).label("old")).where(out)
+    ).all()
+    old = [row.name for row in found if row.old]
+    if old:
+        connection.execute(sa.delete(_LEASES).where(held.name.in_(old)))
+    return len(found) > len(old)

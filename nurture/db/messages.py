@@ -22,6 +22,7 @@ from sqlalchemy import (
     case,
     func,
     literal_column,
+    null,
     or_,
     select,
     true,
@@ -57,6 +58,27 @@ def plan(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str,
     keys = reserve_ids(connection, TABLE, len(rows))
     keyed = [{"id": key, **row} for key, row in zip(keys, rows, strict=True)]
     return dict(insert_new(connection, TABLE, keyed, ["origin_key"], ["origin_key", "id"]))
+
+
+def begin(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Insert messages that enter `dispatching` as they are planned; return the keys of those whose origin was new.
+
+    The caller has decided about them in this transaction, over contacts that it has locked. On PostgreSQL `forbidden`
+    asks afterwards what somebody else may have committed meanwhile; SQLite has one writer.
+    """
+    return {key for (key,) in insert_new(connection, TABLE, rows, ["origin_key"], ["id"])}
+
+
+def forbidden(connection: Connection, ids: Collection[int], owner: str, now: datetime) -> set[int]:
+    """Return those of the messages, dispatched by this owner, that the guards of `dispatch` would not let go by now."""
+    given = {"ids": list(ids), "claimer": owner, "moment": now}
+    return set(ids) - set(connection.scalars(_ALLOWED, given)) if ids else set()
+
+
+def withdraw(connection: Connection, ids: Collection[int], now: datetime) -> None:
+    """Make messages ready again that `begin` inserted in this transaction: as if they had only been planned."""
+    if ids:
+        connection.execute(_WITHDRAWN, {"ids": list(ids), "moment": now})
 
 
 def by_ids(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
@@ -268,6 +290,25 @@ def _given(*conditions: ColumnElement[bool], among: FromClause | None = None) ->
     """
     rows: Select[Any] = select(literal_column("1")).where(*conditions).offset(0)
     return (rows if among is None else rows.select_from(among)).exists()
+
+
+_ALLOWED = select(M.id).where(in_given(M.id), *_guards())
+_WITHDRAWN = (
+    update(TABLE)
+    .where(in_given(M.id))
+    .values(
+        state=MessageState.READY,
+        owner=None,
+        attempts=0,
+        date_header=None,
+        dispatching_at=None,
+        provider=None,
+        subject=None,
+        variables=null(),
+        wire_hash=None,
+        updated_at=_MOMENT,
+    )
+)
 
 
 def save(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:

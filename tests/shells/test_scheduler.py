@@ -151,7 +151,7 @@ def test_the_heartbeat_sends_what_is_due(world: World, log: queue.Queue[dict[str
     scheduler = Scheduler(world.database, world.postroom)
     scheduler.start()
     try:
-        assert wait_for(log, event="send")["accepted"] == 2
+        assert wait_for(log, event="direct")["accepted"] == 2
     finally:
         scheduler.stop()
     assert len(world.mails()) == 2

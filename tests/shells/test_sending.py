@@ -196,7 +196,7 @@ def test_a_stopped_process_that_wakes_up_past_its_lease_sends_nothing(world: Wor
     slow = Postroom({"outbox": ledger}, LINKS, "slow")
     _, claimed = sending._claim(world.database, slow, world.now, 10)
     assert claimed is not None
-    ready, _ = sending._compose(slow, claimed, world.now)
+    ready, _ = sending.compose(slow, claimed.program, claimed.answers, claimed.artifacts, world.now)
     _let_leases_run_out(world)
     world.use(ledger)
     assert world.work().accepted == 1
