@@ -52,7 +52,7 @@ def suppress(
 
 def suppressed(connection: Connection, added: Sequence[Wish], now: datetime) -> list[Event]:
     """Return the events by which the contacts of newly suppressed addresses hear of it."""
-    contacts = suppressions.contacts_of(connection, [wish.address_hash for wish in added])
+    contacts = suppressions.contacts_of(connection, added)
     return [_event(wish, contacts[wish.address_hash], now) for wish in added if wish.address_hash in contacts]
 
 

@@ -74,10 +74,21 @@ def by_hashes(connection: Connection, hashes: Collection[str]) -> dict[str, list
     return found
 
 
-def contacts_of(connection: Connection, hashes: Collection[str]) -> dict[str, ContactId]:
-    """Return the contacts whose addresses have those hashes."""
-    query = select(_ADDRESS.c.address_hash, _ADDRESS.c.contact_id).where(in_page(_ADDRESS.c.address_hash, hashes))
-    return {row.address_hash: row.contact_id for row in connection.execute(query)} if hashes else {}
+def contacts_of(connection: Connection, page: Collection[Wish]) -> dict[str, ContactId]:
+    """Return the contacts whose addresses have the hashes of those wishes, by hash.
+
+    Where a wish does not tell the plain address, every address there is has to be looked at, once for all of them.
+    """
+    plain = {wish.address_hash: wish.address for wish in page if wish.address is not None}
+    found = _holders(connection, _ADDRESS.c.email_key, plain.values()) if plain else {}
+    hashed = {wish.address_hash for wish in page} - plain.keys()
+    found |= _holders(connection, _ADDRESS.c.address_hash, hashed) if hashed else {}
+    return {key: contact for key, contact in found.items() if key in plain or key in hashed}
+
+
+def _holders(connection: Connection, column: Any, known: Collection[str]) -> dict[str, ContactId]:
+    query = select(_ADDRESS.c.address_hash, _ADDRESS.c.contact_id).where(in_page(column, known))
+    return {row.address_hash: row.contact_id for row in connection.execute(query)}
 
 
 def listing(connection: Connection, scope: Scope | None, limit: int | None) -> list[Row[Any]]:

@@ -6,7 +6,7 @@ unknown looks like any other, so that nobody learns from a guess.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 import structlog
@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from nurture import intake, live
+from nurture.core.model import ContactId
 from nurture.db import people as known
 from nurture.db import suppressions
 from nurture.db.suppressions import Wish
@@ -54,20 +55,39 @@ def _suppress(site: Site, token: UnsubscribeToken) -> None:
     now = site.clock()
     with site.database.write() as connection:
         wishes = list(_wishes(connection, site.ring, token))
-        suppressions.add(connection, wishes, "unsubscribe link", "contact", now)
-        _feel(connection, wishes, now)
+        added = suppressions.add(connection, wishes, "unsubscribe link", "contact", now)
+        _feel(connection, [wish for wish in wishes if wish.address is not None] or added, now)
 
 
 def _wishes(connection: Connection, ring: KeyRing, token: UnsubscribeToken) -> Iterator[Wish]:
     """Yield the wish under every key, with its plain address, when that is still known; else under the token's hash."""
-    key_id = token.address_hash.partition(":")[0]
-    contacts = {*known.lineage(connection, token.contact_id)} if key_id in ring.ids else set()
-    contacts.update(suppressions.contacts_of(connection, [token.address_hash]).values() if contacts else ())
-    for email_keys in known.address_keys(connection, contacts).values():
-        for email_key in email_keys:
-            if ring.address_hash(email_key, key_id) == token.address_hash:
-                yield from suppressions.wishes(ring, email_key, token.scope, "unsubscribed")
-    yield Wish(token.address_hash, token.scope, "unsubscribed")
+    wish = Wish(token.address_hash, token.scope, "unsubscribed")
+    email_key = _address(connection, ring, token.contact_id, wish)
+    if email_key is not None:
+        yield from suppressions.wishes(ring, email_key, token.scope, "unsubscribed")
+    yield wish
+
+
+def _address(connection: Connection, ring: KeyRing, contact_id: ContactId, wish: Wish) -> str | None:
+    """Return the plain address, when somebody still has it: the contact, who they were merged into, or anybody else.
+
+    Others are looked for once, which takes long; a wish that is repeated is written under every key by then.
+    """
+    key_id = wish.address_hash.partition(":")[0]
+    if key_id not in ring.ids:
+        return None
+    family = known.lineage(connection, contact_id)
+    found = _like(known.address_keys(connection, family).values(), ring, key_id, wish.address_hash)
+    repeated = suppressions.by_hashes(connection, [wish.address_hash]).get(wish.address_hash, ())
+    if found is not None or wish.scope in {each.scope for each in repeated}:
+        return found
+    others = suppressions.contacts_of(connection, [wish]).values()
+    return _like(known.address_keys(connection, others).values(), ring, key_id, wish.address_hash)
+
+
+def _like(held: Iterable[Iterable[str]], ring: KeyRing, key_id: str, address_hash: str) -> str | None:
+    each = (email_key for email_keys in held for email_key in email_keys)
+    return next((email_key for email_key in each if ring.address_hash(email_key, key_id) == address_hash), None)
 
 
 def _feel(connection: Connection, wishes: list[Wish], now: datetime) -> None:

@@ -116,6 +116,19 @@ def test_it_works_after_the_address_was_erased(world: World, client: TestClient)
     assert suppressed(world) == {(RING.address_hash(ADDRESS), "marketing")}
 
 
+def test_it_works_for_whoever_has_the_address_now(world: World, client: TestClient) -> None:
+    ann, other = world.contacts([ADDRESS, "ann@other.example"])
+    world.work()
+    with world.database.write() as connection:
+        moved = update(tables.Address).where(tables.Address.contact_id == ann)
+        connection.execute(moved.values(contact_id=other, is_primary=False))
+    for _ in range(2):
+        client.post(link(ann), data=ONE_CLICK)
+    assert (RING.address_hash(ADDRESS), "marketing") in suppressed(world)
+    assert world.row(tables.Enrollment, contact_id=other).reason == "unsubscribed"
+    assert world.row(tables.Enrollment, contact_id=ann).reason is None
+
+
 def test_a_link_of_an_older_key_stops_mail_under_the_newer_one(world: World) -> None:
     newer = KeyRing((("k2", bytes(range(32, 64))), *RING.keys))
     ann = world.contact(ADDRESS)

@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, tex
 from sqlalchemy.orm import Mapped, mapped_column
 
 from nurture.core.words import Voice
-from nurture.db.tables.base import Base, key, one_of
+from nurture.db.tables.base import Base, key, one_of, where_known
 from nurture.db.types import Key
 
 
@@ -80,7 +80,7 @@ class Contact(Base):
     __tablename__ = "contacts"
     id: Mapped[int] = key()
     account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"), index=True)
-    owner_id: Mapped[int | None] = mapped_column(ForeignKey("reps.id"), index=True)
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("reps.id"))
     first_name: Mapped[str | None]
     last_name: Mapped[str | None]
     title: Mapped[str | None]
@@ -99,17 +99,22 @@ class Contact(Base):
     erased_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    __table_args__ = (where_known("ix_contacts_owner_id", "owner_id"),)
 
 
 class Address(Base):
-    """An e-mail address of a contact: as written, normalized (unique), and its keyed hash."""
+    """An e-mail address of a contact: as written, normalized (unique), and its keyed hash.
+
+    The hash has no index: it would be the dearest thing about a new contact, for every one of them another page of the
+    file to read and write, and hardly anybody asks for an address of which they know only the hash.
+    """
 
     __tablename__ = "addresses"
     id: Mapped[int] = key()
     contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"), index=True)
     email: Mapped[str]
     email_key: Mapped[str] = mapped_column(unique=True)
-    address_hash: Mapped[str] = mapped_column(index=True)
+    address_hash: Mapped[str]
     is_primary: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
     __table_args__ = (
