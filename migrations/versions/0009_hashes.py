@@ -1,6 +1,6 @@
 """Make new contacts cheaper: no index of the hashes of addresses, and of owners only where there are some.
 
-Revises: 0007
+Revises: 0008
 Created: 2026-11-22
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
