@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
@@ -25,15 +25,17 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from nurture import answering, deciding, engine, failpoints, live, planning, rationing, runs, sending
-from nurture.core.words import MessageState, Voice
-from nurture.db import decisions, leases, messages, quotas, tables, timers
+from nurture.core.effects import Plan
+from nurture.core.model import Enrollment, EnrollmentId
+from nurture.core.words import EnrollmentState, MessageState, TimerKind, Voice
+from nurture.db import decisions, enrollments, leases, messages, quotas, tables, timers
 from nurture.db.bulk import reserve_ids
 from nurture.db.session import Database
 from nurture.deciding import Pending
 from nurture.engine import Page
 from nurture.errors import DatabaseError
 from nurture.planning import Prepared
-from nurture.providers.base import Outcome
+from nurture.providers.base import Outcome, Receipt
 from nurture.sending import Postroom, Ready, Sent
 
 LEAST = 50
@@ -54,11 +56,16 @@ _UNSENT = {"approval_id": None, "content_hash": None, "sent_at": None, "date_hea
 
 @dataclass(frozen=True, slots=True)
 class _Going:
-    """What a page came to before its mail went: how many runs were due, and the mail that its provider is to carry."""
+    """What a page came to before its mail went: the mail for its provider, and the plans of the runs that it is of.
+
+    These runs are not written before the provider has answered: their timers are held instead.
+    """
 
     due: int
     carrier: str | None = None
     mails: Sequence[Ready] = ()
+    plans: Mapping[EnrollmentId, Plan] = field(default_factory=dict)
+    page: Page | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +110,21 @@ class Direct:
         """
         room = self._room()
         self.most = min(engine.PAGE, room) if room >= LEAST else engine.PAGE
-        if room < LEAST or not self._leave_word():
+        self._leave_word()
+        going = self._database.unit(lambda connection: self._begin(connection, now)) if room >= LEAST else None
+        if going is None:
             return Sent(due=engine.tick(self._database, self._postroom.owner, now, limit=self.most))
-        going = self._database.unit(lambda connection: self._begin(connection, now))
         self._carrier = going.carrier or self._carrier
         if not going.mails or going.carrier is None:
             return Sent(due=going.due)
-        receipts = sending.carry(self._database, self._postroom, going.carrier, going.mails, now)
+        receipts = sending.carry(
+            self._database,
+            self._postroom,
+            going.carrier,
+            going.mails,
+            now,
+            also=lambda connection, found: _let_wait(connection, going, found, now),
+        )
         counts = Counter(receipt.outcome for receipt in receipts)
         return Sent(
             due=going.due,
@@ -124,25 +139,23 @@ class Direct:
         carrier = self._postroom.providers.get(self._carrier or "")
         return engine.PAGE if carrier is None else carrier.batch
 
-    def _leave_word(self) -> bool:
-        """Leave word before the first page; say whether everybody who did is still heard of."""
-        with self._database.read() as connection:
-            if leases.abandoned(connection, WORD, PLAIN_SECONDS):
-                return False
+    def _leave_word(self) -> None:
+        """Leave word before the first page: what that one does not survive must be known."""
         if not self._left_word:
             with self._database.write() as connection:
                 self._say_word(connection)
             self._left_word = True
-        return True
 
     def _say_word(self, connection: Connection) -> None:
         leases.acquire(connection, WORD + self._postroom.owner, self._postroom.owner, WORD_SECONDS)
 
     # --- one transaction ----------------------------------------------------------------------------------------------
 
-    def _begin(self, connection: Connection, now: datetime) -> _Going:
-        """Plan a page of due runs, and let the mail that may go enter `dispatching`."""
+    def _begin(self, connection: Connection, now: datetime) -> _Going | None:
+        """Plan a page of due runs, and let the mail that may go enter `dispatching`; None is to go the plain way."""
         sending.check_fence(connection, self._postroom)
+        if leases.abandoned(connection, WORD, PLAIN_SECONDS):
+            return None
         page = engine.read(connection, now, self.most)
         if page is None:
             return _Going(0)
@@ -153,9 +166,28 @@ class Direct:
         new = planning.insert(connection, later, now)
         decisions.record(connection, prepared.held, page.program.hash, now)
         plans = planning.saved(prepared, {*new, *sent.new}, now)
-        runs.save(connection, page.program, plans, page.versions, page.loaded, page.before, now)
+        held = self._hold_runs(connection, page, plans, sent.mails)
+        rest = [plan for plan in plans if plan.enrollment.id not in held]
+        runs.save(connection, page.program, rest, page.versions, page.loaded, page.before, now)
         engine.record_failed(connection, page)
-        return _Going(page.due, sent.carrier, sent.mails)
+        return _Going(page.due, sent.carrier, sent.mails, held, page)
+
+    def _hold_runs(
+        self, connection: Connection, page: Page, plans: Sequence[Plan], mails: Sequence[Ready]
+    ) -> Mapping[EnrollmentId, Plan]:
+        """Hold the timers of runs that stand at the step whose mail goes now, and return their plans, by run.
+
+        They are written once, when the provider has answered. Until then they are as they were: should this process
+        end, they come due again with its claim, and find that their message is there already.
+        """
+        going = {message.pending.row.enrollment_id for message in mails}
+        held = {
+            plan.enrollment.id: plan
+            for plan in plans
+            if plan.enrollment.id in going and _stays(page.before[plan.enrollment.id], plan.enrollment)
+        }
+        timers.take(connection, TimerKind.ENROLLMENT, list(held), self._postroom.owner, sending.LEASE_SECONDS)
+        return held
 
     def _dispatch(self, connection: Connection, page: Page, prepared: Prepared, now: datetime) -> _Dispatched:
         """Insert the messages that may go as `dispatching`."""
@@ -242,6 +274,26 @@ class Direct:
         messages.withdraw(connection, lost, now)
         timers.set_timers(connection, [("message", key, now + sending.LOST_GUARD_RETRY) for key in lost])
         return [message for message in going if message.mail.id not in lost]
+
+
+def _stays(before: Enrollment, after: Enrollment) -> bool:
+    """Say whether a run was at the step already whose message it waits for now, and not paused."""
+    same = (before.step_id, before.occurrence, before.paused_until) == (after.step_id, after.occurrence, None)
+    return same and before.state in _GOING_ON
+
+
+_GOING_ON = (EnrollmentState.ACTIVE, EnrollmentState.WAITING)
+
+
+def _let_wait(connection: Connection, going: _Going, receipts: Sequence[Receipt], now: datetime) -> None:
+    """Let the held runs wait whose message has not ended, unless somebody has changed them meanwhile."""
+    ended = {receipt.id for receipt in receipts if receipt.outcome in (Outcome.ACCEPTED, Outcome.REFUSED)}
+    open_runs = {m.pending.row.enrollment_id for m in going.mails if m.mail.id not in ended} & going.plans.keys()
+    if not open_runs or going.page is None:
+        return
+    page, found = going.page, enrollments.by_ids(connection, open_runs)
+    plans = [going.plans[key] for key, run in found.items() if run == page.before[key]]
+    runs.save(connection, page.program, plans, page.versions, page.loaded, page.before, now)
 
 
 def _origins(ready: Sequence[Ready]) -> frozenset[str]:

@@ -13,14 +13,16 @@ from sqlalchemy import Connection
 
 from nurture import intake, live, planning
 from nurture.core.effects import MoveStage, OpenTaskFor, Plan, PlanMessage, Reaction, RecordEvent, UpdateContact
-from nurture.core.model import Contact, ContactId, Enrollment, EnrollmentId, Event, Situation, VersionId
+from nurture.core.model import Contact, ContactId, Enrollment, EnrollmentId, Event, SenderId, Situation, VersionId
 from nurture.core.program import Program
+from nurture.core.quick import altered
 from nurture.core.schedule import after_message, rest
 from nurture.core.sequence import Sequence as Sequenced
 from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState, TimerKind
 from nurture.db import effects, enrollments, tasks, timers
 
 NOBODY: Mapping[ContactId, Contact] = MappingProxyType({})
+NONE: Mapping[int, SenderId] = MappingProxyType({})
 
 WATCHDOG = timedelta(days=14)
 """When a run that waits for a message or a task is looked at again, should nothing wake it before."""
@@ -67,10 +69,12 @@ def after_messages(
     now: datetime,
     *,
     known: Mapping[ContactId, Contact] = NOBODY,
+    senders: Mapping[int, SenderId] = NONE,
 ) -> None:
     """Let runs go on after their message ended: (`sent`, `skipped`, `refused`, `rejected`, `expired` …, when).
 
-    The runs of `known` contacts sleep through their next delay at once; the others are due now, and the tick says so.
+    `senders` are those who sent it, by run. The runs of `known` contacts sleep through their next delay at once; the
+    others are due now, and the tick says so.
     """
     found = enrollments.by_ids(connection, list(results))
     open_runs = [run for run in found.values() if run.state in LIVE_ENROLLMENTS]
@@ -80,6 +84,8 @@ def after_messages(
         sequence, (result, at) = versions[run.version_id], results[run.id]
         if (step := sequence.step(run.step_id or "")) is None:
             continue
+        sender = senders.get(run.id, run.sender_id)
+        run = run if run.sender_id == sender else altered(run, sender_id=sender)
         plan = after_message(sequence, run, step, result, at, now)
         contact = known.get(run.contact_id)
         plans.append(rest(plan, sequence, contact, program.lifecycle, program.company, now) if contact else plan)

@@ -319,16 +319,30 @@ def _send(
 
 
 def carry(
-    database: Database, postroom: Postroom, name: str, going: Sequence[Ready], now: datetime
+    database: Database,
+    postroom: Postroom,
+    name: str,
+    going: Sequence[Ready],
+    now: datetime,
+    *,
+    also: Callable[[Connection, Sequence[Receipt]], None] = lambda connection, receipts: None,
 ) -> Sequence[Receipt]:
-    """Hand mail, whose intent is committed, to its provider, and commit what became of it."""
+    """Hand mail, whose intent is committed, to its provider, and commit what became of it.
+
+    `also` is done before, in the same transaction.
+    """
     failpoints.reach(failpoints.DISPATCHING)
     with metrics.call(name):
         receipts = _call(postroom.providers[name], going)
     metrics.receipts(name, (receipt.outcome.value for receipt in receipts))
     failpoints.reach(failpoints.ANSWERED)
     known = {contact.id: contact for message in going for contact in [message.pending.due.situation.contact]}
-    database.unit(lambda unit: settling.receipts(unit, receipts, postroom.settle_after, now, known=known))
+
+    def settle(connection: Connection) -> None:
+        also(connection, receipts)
+        settling.receipts(connection, receipts, postroom.settle_after, now, known=known)
+
+    database.unit(settle)
     failpoints.reach(failpoints.SETTLED)
     return receipts
 

@@ -288,7 +288,8 @@ def _go_on(
         return
     program = live.current(connection)
     results = {EnrollmentId(row.enrollment_id): (ended[row.id], now) for row in over if row.enrollment_id is not None}
-    runs.after_messages(connection, program, results, now, known=known)
+    wrote = {row.enrollment_id: SenderId(row.sender_id) for row in over if row.enrollment_id is not None}
+    runs.after_messages(connection, program, results, now, known=known, senders=wrote)
     events = [_event(row, ended[row.id], details.get(row.id, ""), now) for row in over]
     intake.record(connection, program, events, now, locked=locked)
 

@@ -146,6 +146,12 @@ def postpone(connection: Connection, kind: str, ids: Sequence[int], owner: str, 
         connection.execute(sa.update(_timers).where(*mine).values(owner=None, lease_until=None, due_at=until))
 
 
+def take(connection: Connection, kind: str, ids: Sequence[int], owner: str, seconds: float) -> None:
+    """Hold timers that `due` found in this transaction until `owner` sets or clears them; no attempt is counted."""
+    if ids:
+        connection.execute(_HOLDING, {"the_kind": str(kind), "ids": list(ids), "claimer": owner, "seconds": seconds})
+
+
 def extend(connection: Connection, kind: str, ids: Sequence[int], owner: str, seconds: float) -> frozenset[int]:
     """Hold claims of `owner` for `seconds` from now. Return the subject ids that are still its own."""
     given = {"the_kind": str(kind), "ids": list(ids), "claimer": owner, "seconds": seconds}
@@ -221,6 +227,11 @@ _LATER = database_clock(sa.bindparam("seconds", type_=sa.Float()))
 _UNTIL = sa.select(_LATER)
 _CLEARING = sa.delete(_timers).where(_OF_KIND, bulk.in_given(_timers.c.subject_id))
 _RELEASING = sa.update(_timers).where(_MINE).values(owner=None, lease_until=None, attempts=_timers.c.attempts - 1)
+_HOLDING = (
+    sa.update(_timers)
+    .where(_OF_KIND, bulk.in_given(_timers.c.subject_id))
+    .values(owner=sa.bindparam("claimer"), lease_until=_LATER)
+)
 _EXTENDING = sa.update(_timers).where(_MINE).values(lease_until=_LATER).returning(_timers.c.subject_id)
 
 
