@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from nurture import runs
-from nurture.core.decision import Cancel, Decision, Hold, Skip
+from nurture.core.decision import Cancel, Check, Decision, Hold, Send, Skip
 from nurture.core.effects import EndRun, Reaction
 from nurture.core.model import ContactId, EnrollmentId
 from nurture.core.program import Program
@@ -77,9 +77,18 @@ def decided(pending: Pending, answer: Decision) -> Decided:
         row.enrollment_id,
         row.id,
         row.step_id,
-        type(answer).__name__.lower(),
-        getattr(answer, "reason", ""),
-        answer.checks,
-        answer.until if isinstance(answer, Hold) else None,
+        *_outcome(answer),
         pending.rule,
     )
+
+
+def _outcome(answer: Decision) -> tuple[str, str, tuple[Check, ...], datetime | None]:
+    match answer:
+        case Send():
+            return "send", "", answer.checks, None
+        case Hold():
+            return "hold", answer.reason, answer.checks, answer.until
+        case Skip():
+            return "skip", answer.reason, answer.checks, None
+        case Cancel():
+            return "cancel", answer.reason, answer.checks, None

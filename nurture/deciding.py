@@ -179,40 +179,42 @@ def unsubscribe_problem(home: Any, public_url: str, now: datetime) -> str | None
 
 
 def _pending(page: _Page, row: Row[Any]) -> Pending:
+    voice, enrollment_id, step_id = _VOICES[row.voice], row.enrollment_id, row.step_id
     sender = page.senders[row.sender_id]
-    run = page.runs.get(row.enrollment_id)
+    run = page.runs.get(enrollment_id)
     sequence = page.versions.get(run.version_id) if run else None
     approval = page.approvals.get(row.approval_id) if row.approval_id is not None else None
     real = sender.provider in page.policy.real_providers
-    voice = _VOICES[row.voice]
-    due = Due(
-        message=_brief(row, voice),
-        situation=page.loaded[ContactId(row.contact_id)],
-        lifecycle=page.program.lifecycle,
-        company=page.program.company,
-        sender=sender,
-        sequence=sequence,
-        step=sequence.step(row.step_id) if sequence and row.step_id else None,
-        not_after=row.not_after,
-        approved=None if voice is Voice.MARKETING else bool(approval and approval.content_hash == row.content_hash),
-        approved_at=approval.approved_at if approval else None,
-        sequence_live=not (run and run.sequence in page.paused),
-        sending_paused=page.killed,
-        unsubscribe_ready=page.unsubscribe if real and voice is Voice.MARKETING else None,
-        drafted_at=row.created_at,
-        slot_at=page.slots.get(row.id),
-        patience=page.policy.patience,
+    is_marketing = voice is _MARKETING
+    due = Due(  # by place, in the order of its fields: that takes half as long as by name
+        _brief(row, voice, enrollment_id, step_id),
+        page.loaded[row.contact_id],
+        page.program.lifecycle,
+        page.program.company,
+        sender,
+        sequence,
+        sequence.step(step_id) if sequence and step_id else None,
+        row.not_after,
+        None if is_marketing else bool(approval and approval.content_hash == row.content_hash),
+        approval.approved_at if approval else None,
+        not (run and run.sequence in page.paused),
+        page.killed,
+        page.unsubscribe if real and is_marketing else None,
+        None,
+        row.created_at,
+        page.slots.get(row.id),
+        page.policy.patience,
     )
     return Pending(row, due, real)
 
 
-def _brief(row: Row[Any], voice: Voice) -> MessageBrief:
+def _brief(row: Row[Any], voice: Voice, enrollment_id: EnrollmentId | None, step_id: str | None) -> MessageBrief:
     return MessageBrief(
         row.id,
         voice,
         _STATES[row.state],
-        row.enrollment_id,
-        row.step_id,
+        enrollment_id,
+        step_id,
         row.template,
         row.due_at,
         row.sent_at,
@@ -221,5 +223,6 @@ def _brief(row: Row[Any], voice: Voice) -> MessageBrief:
 
 
 # An enumeration finds its words in six times as long.
+_MARKETING = Voice.MARKETING
 _VOICES = {voice.value: voice for voice in Voice}
 _STATES = {state.value: state for state in MessageState}

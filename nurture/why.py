@@ -26,6 +26,7 @@ from nurture.core.sequence import Sequence as Sequenced
 from nurture.core.triggers import may_enroll, say_trigger
 from nurture.core.words import FINAL_MESSAGES, LIVE_ENROLLMENTS, MessageState, TimerKind, Voice
 from nurture.db import decisions, instance, listings, timers
+from nurture.db.decisions import Given
 from nurture.deciding import Policy
 from nurture.looking.contacts import name_of, situation_of
 
@@ -96,7 +97,7 @@ class _Case:
     situation: Situation
     versions: Mapping[VersionId, Sequenced]
     policy: Policy
-    answers: Sequence[Row[Any]]
+    answers: Sequence[Given]
     now: datetime
 
     @property
@@ -300,7 +301,7 @@ def _decided(case: _Case) -> tuple[Answer, ...]:
 def _about_messages(case: _Case) -> Iterator[Answer]:
     runs = {run.id: run for run in case.situation.enrollments}
     for row in case.answers:
-        run = runs.get(row.enrollment_id)
+        run = runs.get(row.enrollment_id) if row.enrollment_id is not None else None
         where = f"{run.sequence if run else 'a message'}, step {row.step_id}"
         rule = row.rule or (case.rule(run, row.step_id) if run else None)
         yield Answer(row.last_at, f"{row.outcome}: {where}", row.reason, rule, row.until, row.times, row.checks)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from nurture.core.decision import Cancel, Check, Decision, Due, Ground, Hold, Send, Skip
+from nurture.core.decision import Cancel, Check, Decision, Due, Hold, Reading, Send, Skip
 from nurture.core.gates import GATES
 from nurture.core.quick import altered
 
-__all__ = ["Cancel", "Check", "Decision", "Due", "Ground", "Hold", "Send", "Skip", "decide"]
+__all__ = ["Cancel", "Check", "Decision", "Due", "Hold", "Reading", "Send", "Skip", "decide"]
 
 
 _IN_ORDER = tuple(gate for _, gate in GATES)

@@ -1,6 +1,6 @@
 """The values of a decision: what is due (`Due`), what a gate found (`Check`), the four answers. `decide` makes it.
 
-Most of what the gates read is the same for most messages of a page. It is made once (`Ground`), and so are the checks
+Most of what the gates read is the same for most messages of a page. It is made once (`Reading`), and so are the checks
 that have nothing else in them: a gate remembers its latest ones.
 """
 
@@ -53,7 +53,7 @@ Decision = Send | Hold | Skip | Cancel
 
 @quick_init
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Reading:
     """What a gate read that many messages have in common: plain JSON values, and nothing that tells of one person.
 
     It is of a few words and settings, so that it is stored once, however often it is read. `own` are the names of what
@@ -70,17 +70,17 @@ class Ground:
 class Check:
     """What one gate read and found. `answer` is None when the message may pass.
 
-    `own` are plain JSON values and moments, one for each name of the ground's `own`.
+    `own` are plain JSON values and moments, one for each name of the reading's `own`.
     """
 
-    ground: Ground
+    reading: Reading
     own: tuple[object, ...] = ()
     answer: Hold | Skip | Cancel | None = None
 
     @property
     def gate(self) -> str:
         """Return the name of the gate."""
-        return self.ground.gate
+        return self.reading.gate
 
     @property
     def passed(self) -> bool:
@@ -96,11 +96,11 @@ class Check:
     def inputs(self) -> Data:
         """Return all that the gate read, as plain JSON values."""
         own = [value.isoformat() if isinstance(value, datetime) else value for value in self.own]
-        return {**self.ground.inputs, **dict(zip(self.ground.own, own, strict=True))}
+        return {**self.reading.inputs, **dict(zip(self.reading.own, own, strict=True))}
 
     def says(self, answer: Hold | Skip | Cancel | None) -> Check:
         """Return this with the gate's answer."""
-        return Check(self.ground, self.own, answer)
+        return Check(self.reading, self.own, answer)
 
 
 SHARED = 256

@@ -1,19 +1,21 @@
-"""Keeping decisions: one row per answer, counted as often as it is given."""
+"""Keeping decisions: one row per answer, counted as often as it is given. What many have in common is in `readings`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+import orjson
+from sqlalchemy import Connection, delete, select
 
-from nurture import __version__
-from nurture.core.decide import Check
+from nurture.core.decision import Check
+from nurture.core.model import EnrollmentId
 from nurture.core.quick import quick_init
-from nurture.db import tables
-from nurture.db.bulk import in_given, insert_rows, update_rows
+from nurture.db import readings, tables, tails
+from nurture.db.bulk import in_given, page_columns, page_parameters, update_rows
 
 TABLE = tables.Decision.__table__
 _C = TABLE.c
@@ -22,7 +24,10 @@ _C = TABLE.c
 @quick_init
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """One answer about a message (or, without one, about a run's step)."""
+    """One answer about a message (or, without one, about a run's step).
+
+    Of its checks only the last may have an answer, with the same reason.
+    """
 
     contact_id: int
     enrollment_id: int | None
@@ -35,46 +40,93 @@ class Decided:
     rule: str | None = None
 
 
-def record(connection: Connection, page: Sequence[Decided], program_hash: str, now: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An answer that was given `times` times. `checks` are what the gates read: `gate`, `passed`, `reason`, `inputs`.
+
+    `rule` is `file:line` of the step, `program_hash` and `code_version` say by what it was first given.
+    """
+
+    contact_id: int
+    enrollment_id: EnrollmentId | None
+    message_id: int | None
+    step_id: str | None
+    outcome: str
+    reason: str
+    until: datetime | None
+    checks: Sequence[dict[str, Any]]
+    rule: str | None
+    program_hash: str
+    code_version: str
+    first_at: datetime
+    last_at: datetime
+    times: int
+
+
+def record(
+    connection: Connection, page: Sequence[Decided], program_hash: str, now: datetime, *, fresh: bool = False
+) -> None:
     """Write a page of answers: one that was given before, however long ago, only moves its count and last time.
 
-    So answers that take turns (a closed window, a value that a template lacks) keep one row each.
+    So answers that take turns (a closed window, a value that a template lacks) keep one row each. `fresh` says that
+    nothing can have been said of these messages before, so that nobody has to look.
     """
-    given = _given(connection, page)
+    given = {} if fresh else _given(connection, page)
     repeated, new = [], []
     for decided in page:
-        before = given.get(_same(decided))
+        before = given.get(_same(decided)) if given else None
         if before is not None:
             repeated.append({"id": before.id, "count": before.times + 1, "last_at": now, "until": decided.until})
         else:
-            new.append(_row(decided, program_hash, now))
+            new.append(decided)
     update_rows(connection, TABLE, "id", repeated)
-    insert_rows(connection, TABLE, new)
+    _insert(connection, new, program_hash, now)
 
 
-def of_contact(connection: Connection, contact_id: int, limit: int) -> Sequence[Row[Any]]:
-    """Return the latest answers about a contact, newest first; `times` is how often each was given."""
-    query = select(TABLE, _C.count.label("times")).where(_C.contact_id == contact_id)
-    return connection.execute(query.order_by(_C.last_at.desc(), _C.id.desc()).limit(limit)).fetchall()
+def of_contact(connection: Connection, contact_id: int, limit: int) -> list[Given]:
+    """Return the latest answers about a contact, newest first."""
+    latest = _WHOLE.where(_C.contact_id == contact_id).order_by(_C.last_at.desc(), _C.id.desc()).limit(limit)
+    return [_whole(row) for row in connection.execute(latest)]
 
 
 def forget(connection: Connection, before: datetime) -> int:
-    """Delete answers last given before a moment and return how many."""
-    return connection.execute(delete(TABLE).where(_C.last_at < before)).rowcount
+    """Delete answers last given before a moment, and what only they had in common; return how many answers."""
+    gone = connection.execute(delete(TABLE).where(_C.last_at < before)).rowcount
+    readings.forget(connection, before)
+    return gone
 
 
 KEPT = timedelta(days=180)
 """How long answers are kept."""
 
 
+_ABOUT = ("contact_id", "enrollment_id", "message_id", "step_id", "outcome", "reason", "until", "first_at", "last_at")
+_WHOLE = select(*(_C[name] for name in _ABOUT), _C.count.label("times"), *readings.OF_DECISION).outerjoin(
+    readings.TABLE, readings.TABLE.c.id == _C.readings_id
+)
+
+
+def _whole(row: Any) -> Given:
+    values = {name: getattr(row, name) for name in _ABOUT}
+    by = {"rule": row.rule, "program_hash": row.program_hash, "code_version": row.code_version}
+    return Given(**values, **by, checks=readings.whole(row), times=row.times)
+
+
+# --- what was answered before -----------------------------------------------------------------------------------------
+
+
 def _given(connection: Connection, page: Sequence[Decided]) -> dict[tuple[object, ...], Any]:
     """Return the answers that were given about the same messages (or, without one, the same steps)."""
-    messages = [decided.message_id for decided in page if decided.message_id is not None]
-    contacts = [decided.contact_id for decided in page if decided.message_id is None]
-    found: dict[tuple[object, ...], Any] = {}
-    for query, ids in ((_ABOUT_MESSAGES, messages), (_ABOUT_STEPS, contacts)):
-        found |= {_same(row): row for row in connection.execute(query, {"ids": ids})} if ids else {}
-    return found
+    messages = {d.message_id: d.contact_id for d in page if d.message_id is not None}
+    contacts = [d.contact_id for d in page if d.message_id is None]
+    rows: list[Any] = []
+    if messages:
+        asked = [{"contact_id": contact, "message_id": message} for message, contact in messages.items()]
+        parameters = page_parameters(connection, TABLE, asked)
+        rows += connection.execute(_about_messages(connection.dialect.name), parameters)
+    if contacts:
+        rows += connection.execute(_ABOUT_STEPS, {"ids": contacts})
+    return {_same(row): row for row in rows}
 
 
 _GIVEN = select(
@@ -87,8 +139,13 @@ _GIVEN = select(
     _C.reason,
     _C.count.label("times"),
 ).order_by(_C.id)
-_ABOUT_MESSAGES = _GIVEN.where(in_given(_C.message_id))
 _ABOUT_STEPS = _GIVEN.where(in_given(_C.contact_id), _C.message_id.is_(None))
+
+
+@lru_cache(maxsize=2)
+def _about_messages(dialect: str) -> Any:
+    asked = page_columns(TABLE, ("contact_id", "message_id"), dialect)
+    return _GIVEN.where(*(_C[name] == value for name, value in asked.items()))
 
 
 def _same(answer: Any) -> tuple[object, ...]:
@@ -97,25 +154,52 @@ def _same(answer: Any) -> tuple[object, ...]:
     return (answer.message_id, *about, answer.outcome, answer.reason)
 
 
-def _row(decided: Decided, program_hash: str, now: datetime) -> dict[str, object]:
-    return {
-        "contact_id": decided.contact_id,
-        "enrollment_id": decided.enrollment_id,
-        "message_id": decided.message_id,
-        "step_id": decided.step_id,
-        "outcome": decided.outcome,
-        "reason": decided.reason,
-        "until": decided.until,
-        "checks": [_json(check) for check in decided.checks],
-        "rule": decided.rule,
-        "program_hash": program_hash,
-        "code_version": __version__,
-        "first_at": now,
-        "last_at": now,
-        "count": 1,
-    }
+# --- what is new ------------------------------------------------------------------------------------------------------
+
+_HEAD = ("contact_id", "enrollment_id", "message_id", "own")
+_TAIL = ("step_id", "outcome", "reason", "until", "readings_id", "first_at", "last_at", "count")
 
 
-def _json(check: Check) -> dict[str, object]:
-    """Return a check as an object: the database's JSON writer knows dataclasses too, and takes ten times as long."""
-    return {"gate": check.gate, "passed": check.passed, "reason": check.reason, "inputs": check.inputs}
+class _Alike:
+    """Answers of a page that differ in nothing but whom they are about and what is their own: all have one tail."""
+
+    __slots__ = ("first", "readings", "tail")
+
+    def __init__(self, first: Decided, program_hash: str) -> None:
+        self.first = first
+        self.readings = readings.of(first.rule, first.checks, program_hash)
+        self.tail: tails.Values = ()
+
+
+def _insert(connection: Connection, page: Sequence[Decided], program_hash: str, now: datetime) -> None:
+    if not page:
+        return
+    kinds: dict[tuple[object, ...], _Alike] = {}
+    heads, found = [], []
+    for decided in page:
+        own: list[object] = []
+        read: list[int] = []
+        for check in decided.checks:
+            read.append(id(check.reading))  # the page holds it, so that no other gets its id
+            own += check.own
+        passed = not decided.checks or decided.checks[-1].answer is None
+        key = (decided.step_id, decided.outcome, decided.reason, decided.until, decided.rule, passed, *read)
+        kind = kinds.get(key)
+        if kind is None:
+            kind = kinds[key] = _Alike(decided, program_hash)
+        heads.append((decided.contact_id, decided.enrollment_id, decided.message_id, _json(own) if own else None))
+        found.append(kind)
+    _set_tails(connection, kinds.values(), now)
+    tails.insert(connection, TABLE, (_HEAD, _TAIL), heads, [kind.tail for kind in found])
+
+
+def _set_tails(connection: Connection, kinds: Collection[_Alike], now: datetime) -> None:
+    keys = readings.keep(connection, [kind.readings for kind in kinds], now)
+    for kind in kinds:
+        first, readings_id = kind.first, keys[kind.readings["hash"]]
+        values = (first.step_id, first.outcome, first.reason, first.until, readings_id, now, now, 1)
+        kind.tail = tails.tail(connection, TABLE, dict(zip(_TAIL, values, strict=True)))
+
+
+def _json(own: Sequence[object]) -> str:
+    return orjson.dumps(own).decode()

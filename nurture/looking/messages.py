@@ -19,6 +19,7 @@ from nurture.composing import Composed, Links
 from nurture.core.model import ContactId, Sender, SenderId, Situation
 from nurture.core.words import MessageState, Voice
 from nurture.db import decisions, listings, messages, senders
+from nurture.db.decisions import Given
 from nurture.errors import NotFound, Refused
 from nurture.looking.contacts import situation_of
 from nurture.mail.wire import Outgoing, to_bytes
@@ -31,7 +32,7 @@ class Shown:
     """A message row with the answers that were given about it, newest first."""
 
     row: Row[Any]
-    decisions: Sequence[Row[Any]]
+    decisions: Sequence[Given]
 
 
 @dataclass(frozen=True, slots=True)

@@ -395,13 +395,13 @@ def test_messages_that_differ_in_nothing_a_gate_reads_share_its_check() -> None:
     other = decide(in_situation(due(slot_at=NOW - MINUTE), contact=contact(email="bob@example.com")), NOW)
     same = {check.gate for check, its in zip(one.checks, other.checks, strict=True) if check is its}
     assert same == set(NAMES) - {"enrollment", "reply", "lateness"}
-    assert all(check.ground is its.ground for check, its in zip(one.checks, other.checks, strict=True))
+    assert all(check.reading is its.reading for check, its in zip(one.checks, other.checks, strict=True))
 
 
 @settings(deadline=None)
 @given(CHANGES, SITUATIONS)
 def test_what_is_shared_tells_nothing_of_one_person(changes: dict[str, Any], world: dict[str, Any]) -> None:
     for check in decide(in_situation(replace(personal(), **changes), **world), NOW).checks:
-        values = list(check.ground.inputs.values())
+        values = list(check.reading.inputs.values())
         assert not any(isinstance(value, int) and not isinstance(value, bool) for value in values)
         assert not any(sign in str(values) for sign in ("2026-", "told by phone", "@"))

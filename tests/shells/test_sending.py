@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from nurture import engine, sending, settling
 from nurture.core.words import MessageState
-from nurture.db import instance, senders, tables
+from nurture.db import decisions, instance, senders, tables
 from nurture.errors import Fenced, SuppressionKeyError
 from nurture.mail.keys import KeyRing
 from nurture.mail.wire import Outgoing
@@ -82,7 +82,8 @@ def test_the_next_delay_counts_from_the_actual_send(world: World) -> None:
 def test_what_was_decided_is_kept_with_its_rule(world: World) -> None:
     ann = world.contact("ann@example.com")
     world.work()
-    decision = world.row(tables.Decision, contact_id=ann)
+    with world.database.read() as connection:
+        (decision,) = decisions.of_contact(connection, ann, 10)
     assert decision.outcome == "send"
     assert decision.rule.startswith("sequences/nurture.yaml:")
     assert [check["gate"] for check in decision.checks][:3] == ["program", "sender", "consent"]

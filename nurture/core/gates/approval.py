@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from nurture.core.decision import SHARED, Cancel, Check, Due, Ground, Hold, Skip
+from nurture.core.decision import SHARED, Cancel, Check, Due, Hold, Reading, Skip
 from nurture.core.events import REPLIES
 from nurture.core.words import Voice
 
@@ -21,7 +21,7 @@ def check(due: Due, now: datetime) -> Check:
     if voice is not Voice.PERSONAL and approved_at is None and due.not_after is None:
         return _not_needed(voice, due.approved)
     newer = [e.kind for e in due.situation.events if e.kind in VOIDING and approved_at and e.at > approved_at]
-    read = Check(_ground(voice, due.approved), (approved_at, sorted(set(newer)), due.not_after))
+    read = Check(_reading(voice, due.approved), (approved_at, sorted(set(newer)), due.not_after))
     if voice is not Voice.PERSONAL or (due.approved and not newer):
         return read
     return read.says(_unapproved(due, newer[-1] if newer else None, now))
@@ -30,13 +30,13 @@ def check(due: Due, now: datetime) -> Check:
 @lru_cache(maxsize=SHARED)
 def _not_needed(voice: Voice, approved: bool | None) -> Check:
     nothing = {"approved_at": None, "happened_since": list[str](), "not_after": None}
-    return Check(Ground(NAME, {"voice": voice.value, "approved": approved, **nothing}))
+    return Check(Reading(NAME, {"voice": voice.value, "approved": approved, **nothing}))
 
 
 @lru_cache(maxsize=SHARED)
-def _ground(voice: Voice, approved: bool | None) -> Ground:
+def _reading(voice: Voice, approved: bool | None) -> Reading:
     inputs = {"voice": voice.value, "approved": approved}
-    return Ground(NAME, inputs, ("approved_at", "happened_since", "not_after"))
+    return Reading(NAME, inputs, ("approved_at", "happened_since", "not_after"))
 
 
 def _unapproved(due: Due, since: str | None, now: datetime) -> Hold | Skip | Cancel:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 
 from nurture.core.calendars import jitter
-from nurture.core.decision import Check, Due, Ground, Hold
+from nurture.core.decision import Check, Due, Hold, Reading
 
 NAME = "caps"
 SPREAD = timedelta(minutes=30)
 
-_UNLIMITED = Check(Ground(NAME, {"left_today": None}))
-_LIMITED = Ground(NAME, own=("left_today",))
+_UNLIMITED = Check(Reading(NAME, {"left_today": None}))
+_LIMITED = Reading(NAME, own=("left_today",))
 
 
 def check(due: Due, now: datetime) -> Check:

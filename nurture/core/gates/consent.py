@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import lru_cache
 
-from nurture.core.decision import SHARED, Cancel, Check, Due, Ground
+from nurture.core.decision import SHARED, Cancel, Check, Due, Reading
 from nurture.core.events import INBOUND
 from nurture.core.model import Suppressed
 from nurture.core.words import SENT_MESSAGES, Scope, Voice
@@ -37,7 +37,7 @@ def check(due: Due, now: datetime) -> Check:
 
 @lru_cache(maxsize=SHARED)
 def _without(voice: Voice, has_address: bool) -> Check:
-    return Check(Ground(NAME, {"voice": voice.value, "has_address": has_address, "suppressions": []}))
+    return Check(Reading(NAME, {"voice": voice.value, "has_address": has_address, "suppressions": []}))
 
 
 def _with_wishes(voice: Voice, has_address: bool, suppressions: tuple[Suppressed, ...]) -> Check:
@@ -46,8 +46,8 @@ def _with_wishes(voice: Voice, has_address: bool, suppressions: tuple[Suppressed
 
 
 @lru_cache(maxsize=SHARED)
-def _wishes(voice: Voice, has_address: bool) -> Ground:
-    return Ground(NAME, {"voice": voice.value, "has_address": has_address}, ("suppressions",))
+def _wishes(voice: Voice, has_address: bool) -> Reading:
+    return Reading(NAME, {"voice": voice.value, "has_address": has_address}, ("suppressions",))
 
 
 def _forbids(suppressed: Suppressed, voice: Voice) -> bool:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from nurture.core.decision import SHARED, Cancel, Check, Due, Ground, Hold, Skip
+from nurture.core.decision import SHARED, Cancel, Check, Due, Hold, Reading, Skip
 from nurture.core.model import Enrollment
 from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState
 
 NAME = "enrollment"
 AGAIN = timedelta(days=1)
 
-_NO_RUN = Check(Ground(NAME, {"enrollment": None}))
-_GONE = Ground(NAME, own=("enrollment",))
+_NO_RUN = Check(Reading(NAME, {"enrollment": None}))
+_GONE = Reading(NAME, own=("enrollment",))
 
 
 def check(due: Due, now: datetime) -> Check:
@@ -26,7 +26,7 @@ def check(due: Due, now: datetime) -> Check:
         return _NO_RUN
     if run is None:
         return Check(_GONE, (key,), Cancel("its run no longer exists"))
-    read = _ground(run.sequence, run.state, run.step_id)
+    read = _reading(run.sequence, run.state, run.step_id)
     return Check(read, (run.id, run.run, run.paused_until), _answer(run, due.message.step_id, now))
 
 
@@ -42,6 +42,6 @@ def _answer(run: Enrollment, step_id: str | None, now: datetime) -> Hold | Skip 
 
 
 @lru_cache(maxsize=SHARED)
-def _ground(sequence: str, state: EnrollmentState, step_id: str | None) -> Ground:
+def _reading(sequence: str, state: EnrollmentState, step_id: str | None) -> Reading:
     inputs = {"sequence": sequence, "state": state.value, "step": step_id}
-    return Ground(NAME, inputs, ("enrollment", "run", "paused_until"))
+    return Reading(NAME, inputs, ("enrollment", "run", "paused_until"))

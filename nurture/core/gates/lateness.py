@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from nurture.core.calendars import resolve_zone
-from nurture.core.decision import SHARED, Check, Due, Ground, Hold, Skip
+from nurture.core.decision import SHARED, Check, Due, Hold, Reading, Skip
 from nurture.core.lateness import Later, Missed, is_on_time, judge
 from nurture.core.sequence import LatePolicy
 
@@ -22,7 +22,7 @@ def check(due: Due, now: datetime) -> Check:
     slot = max(planned, due.slot_at or now)
     if due.approved_at:
         slot = max(slot, due.approved_at)
-    read = Check(_ground(due.step.late if due.step else None), (planned, slot, not_after))
+    read = Check(_reading(due.step.late if due.step else None), (planned, slot, not_after))
     if not_after and now >= not_after:
         return read.says(Skip(f"expired: not to go after {not_after:%Y-%m-%d %H:%M} UTC"))
     if due.sequence is None or due.step is None or is_on_time(due.step, slot, now):
@@ -39,5 +39,5 @@ def _answer(verdict: Later | Missed | None) -> Hold | Skip | None:
 
 
 @lru_cache(maxsize=SHARED)
-def _ground(late: LatePolicy | None) -> Ground:
-    return Ground(NAME, {"late": late.value if late else None}, ("due_at", "slot_at", "not_after"))
+def _reading(late: LatePolicy | None) -> Reading:
+    return Reading(NAME, {"late": late.value if late else None}, ("due_at", "slot_at", "not_after"))

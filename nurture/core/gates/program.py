@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from nurture.core.calendars import jitter
-from nurture.core.decision import SHARED, Check, Due, Ground, Hold
+from nurture.core.decision import SHARED, Check, Due, Hold, Reading
 
 NAME = "program"
 AGAIN = timedelta(minutes=15)
@@ -27,4 +27,4 @@ def check(due: Due, now: datetime) -> Check:
 
 @lru_cache(maxsize=SHARED)
 def _read(sending_paused: str | None, sequence_live: bool) -> Check:
-    return Check(Ground(NAME, {"sending_paused": sending_paused, "sequence_live": sequence_live}))
+    return Check(Reading(NAME, {"sending_paused": sending_paused, "sequence_live": sequence_live}))

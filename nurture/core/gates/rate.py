@@ -5,14 +5,14 @@ It is asked last, and only where a rate is set: whoever passes it is counted (`n
 
 from __future__ import annotations
 
-from nurture.core.decision import Check, Ground, Hold
+from nurture.core.decision import Check, Hold, Reading
 from nurture.core.rates import Wait
 
 NAME = "rate"
 
 
-_NO_WAIT = Check(Ground(NAME, {"rate": None}))
-_WAIT = Ground(NAME, own=("rate", "of", "slot"))
+_NO_WAIT = Check(Reading(NAME, {"rate": None}))
+_WAIT = Reading(NAME, own=("rate", "of", "slot"))
 
 
 def check(wait: Wait | None) -> Check:

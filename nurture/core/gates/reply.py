@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from nurture.core.decision import Cancel, Check, Due, Ground
+from nurture.core.decision import Cancel, Check, Due, Reading
 from nurture.core.events import REPLIES
 
 NAME = "reply"
 
-_GROUNDS = {ends: Ground(NAME, {"ends_on_reply": ends}, ("since", "replied_at")) for ends in (False, True)}
+_READINGS = {ends: Reading(NAME, {"ends_on_reply": ends}, ("since", "replied_at")) for ends in (False, True)}
 
 
 def check(due: Due, now: datetime) -> Check:
@@ -21,7 +21,7 @@ def check(due: Due, now: datetime) -> Check:
     since = run.entered_at if run else due.drafted_at
     replied_at = _replied_at(due, since) if since and due.situation.events else None
     cancel = Cancel(f"replied on {replied_at:%Y-%m-%d}") if replied_at and ends else None
-    return Check(_GROUNDS[ends], (since, replied_at), cancel)
+    return Check(_READINGS[ends], (since, replied_at), cancel)
 
 
 def _replied_at(due: Due, since: datetime) -> datetime | None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from nurture.core.calendars import jitter
-from nurture.core.decision import SHARED, Check, Due, Ground, Hold
+from nurture.core.decision import SHARED, Check, Due, Hold, Reading
 
 NAME = "sender"
 AGAIN = timedelta(minutes=15)
@@ -25,4 +25,4 @@ def check(due: Due, now: datetime) -> Check:
 
 @lru_cache(maxsize=SHARED)
 def _read(name: str, paused: str | None) -> Check:
-    return Check(Ground(NAME, {"sender": name, "paused": paused}))
+    return Check(Reading(NAME, {"sender": name, "paused": paused}))

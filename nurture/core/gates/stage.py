@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import lru_cache
 
-from nurture.core.decision import SHARED, Cancel, Check, Due, Ground, Skip
+from nurture.core.decision import SHARED, Cancel, Check, Due, Reading, Skip
 from nurture.core.words import Voice
 
 NAME = "stage"
@@ -33,4 +33,4 @@ def _read(stage: str, its_voice: Voice, allowed: frozenset[str], voice: Voice, c
         "content": content,
         "allowed": sorted(allowed),
     }
-    return Check(Ground(NAME, inputs))
+    return Check(Reading(NAME, inputs))

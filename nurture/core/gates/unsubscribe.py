@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from nurture.core.calendars import jitter
-from nurture.core.decision import SHARED, Check, Due, Ground, Hold
+from nurture.core.decision import SHARED, Check, Due, Hold, Reading
 from nurture.core.words import Voice
 
 NAME = "unsubscribe"
@@ -26,4 +26,4 @@ def check(due: Due, now: datetime) -> Check:
 
 @lru_cache(maxsize=SHARED)
 def _read(voice: Voice, missing: str | None) -> Check:
-    return Check(Ground(NAME, {"voice": voice.value, "missing": missing}))
+    return Check(Reading(NAME, {"voice": voice.value, "missing": missing}))

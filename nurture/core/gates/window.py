@@ -7,12 +7,12 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from nurture.core.calendars import is_open, next_open, resolve_zone
-from nurture.core.decision import SHARED, Check, Due, Ground, Hold
+from nurture.core.decision import SHARED, Check, Due, Hold, Reading
 from nurture.core.windows import Window
 
 NAME = "window"
 
-_ANY_TIME = Check(Ground(NAME, {"window": None}))
+_ANY_TIME = Check(Reading(NAME, {"window": None}))
 
 
 def check(due: Due, now: datetime) -> Check:
@@ -29,11 +29,11 @@ def check(due: Due, now: datetime) -> Check:
 def _look(window: Window, zone: str, whose: str, now: datetime) -> tuple[bool, Check]:
     """Say whether a window is open in a zone, and what was read for it: the same for most contacts of a page."""
     local_time = now.astimezone(ZoneInfo(zone)).strftime("%a %Y-%m-%d %H:%M")
-    return is_open(window, now, zone), Check(_ground(window, zone, whose), (local_time,))
+    return is_open(window, now, zone), Check(_reading(window, zone, whose), (local_time,))
 
 
 @lru_cache(maxsize=SHARED)
-def _ground(window: Window, zone: str, whose: str) -> Ground:
+def _reading(window: Window, zone: str, whose: str) -> Reading:
     inputs = {
         "zone": zone,
         "zone_from": whose,
@@ -41,4 +41,4 @@ def _ground(window: Window, zone: str, whose: str) -> Ground:
         "opens": window.opens.isoformat("minutes"),
         "closes": window.closes.isoformat("minutes"),
     }
-    return Ground(NAME, inputs, ("local_time",))
+    return Reading(NAME, inputs, ("local_time",))

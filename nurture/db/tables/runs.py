@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState, HandoffState, MessageState, Scope, TaskState
@@ -270,23 +270,46 @@ class Suppression(Base):
     )
 
 
+class Readings(Base):
+    """What decisions have in common, stored once: by which rule and program, and what the gates read for many alike.
+
+    Nothing in it tells of one person, and it never changes. `hash` is that of its content, which may be there several
+    times: whoever finds none that is young enough adds one, and nobody waits for another.
+    """
+
+    __tablename__ = "readings"
+    id: Mapped[int] = key()
+    hash: Mapped[str] = mapped_column(index=True)
+    rule: Mapped[str | None]
+    program_hash: Mapped[str]
+    code_version: Mapped[str]
+    checks: Mapped[list[str]]
+    made_at: Mapped[datetime]
+
+
 class Decision(Base):
-    """Why a message went, waited or did not go: one row per answer, counted as often as it is given."""
+    """Why a message went, waited or did not go: one row per answer, counted as often as it is given.
+
+    `own` are the values that the checks of its readings leave open, in their order. A row from before there were
+    readings has its own `checks`, `rule`, `program_hash` and `code_version`; `nurture.db.decisions` reads both.
+    """
 
     __tablename__ = "decisions"
     id: Mapped[int] = key()
     contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"))
     enrollment_id: Mapped[int | None] = mapped_column(Key)
-    message_id: Mapped[int | None] = mapped_column(Key, index=True)
+    message_id: Mapped[int | None] = mapped_column(Key)
     step_id: Mapped[str | None]
     outcome: Mapped[str]
     reason: Mapped[str]
     until: Mapped[datetime | None]
-    checks: Mapped[list[str]]
+    readings_id: Mapped[int | None] = mapped_column(Key)
+    own: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    checks: Mapped[list[str] | None]
     rule: Mapped[str | None]
-    program_hash: Mapped[str]
-    code_version: Mapped[str]
+    program_hash: Mapped[str | None]
+    code_version: Mapped[str | None]
     first_at: Mapped[datetime]
     last_at: Mapped[datetime]
     count: Mapped[int] = mapped_column(default=1)
-    __table_args__ = (Index("ix_decisions_contact_id_last_at", "contact_id", "last_at"),)
+    __table_args__ = (Index("ix_decisions_contact_id_message_id", "contact_id", "message_id"),)
