@@ -382,13 +382,13 @@ def test_a_late_receipt_is_still_the_truth(world: World) -> None:
 def test_sending_asks_a_constant_number_of_queries_per_page(world: World, queries: Any) -> None:
     counts = []
     world.use(Ledger())
-    for size in (10, 400):
+    for size in (1, 10, 400):  # the first page stores what the others share
         world.contacts([f"c{number}@page{size}.example" for number in range(size)])
         _tick_only(world)
         with queries() as counter:
             assert sending.send_due(world.database, world.postroom, world.now).accepted == size
         counts.append(counter.count)
-    assert counts[0] == counts[1]
+    assert counts[0] > counts[1] == counts[2]
 
 
 def test_the_tick_and_the_review_ask_a_constant_number_of_queries(world: World, queries: Any) -> None:
