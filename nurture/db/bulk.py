@@ -1,13 +1,14 @@
 """A page of rows in one statement, whatever its size, on SQLite and PostgreSQL alike.
 
 A page travels as one JSON document, so that neither the number of parameters nor the text of the statement depends on
-the number of rows; where nothing has to come back, SQLite's own executemany is twice as fast. Values pass through
-their column's type, as they would in any other statement. The rows of a page all have the same keys.
+the number of rows; where nothing has to come back, `lite` is several times as fast on SQLite, and COPY on PostgreSQL.
+Values pass through their column's type, as they would in any other statement. The rows of a page all have the same
+keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, cast
@@ -20,9 +21,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from nurture.db import lite
 from nurture.db.columns import copy_rows
 from nurture.db.tables import Base
-from nurture.db.values import Rows, columns_of, document, is_binary, tuples, with_defaults
+from nurture.db.values import Rows, document, encoded, is_binary, listed
 
 AnyTable = Table | type[Base]
 
@@ -50,11 +52,12 @@ def insert_rows(connection: Connection, table: AnyTable, rows: Rows) -> None:
     if not rows:
         return
     table = _table(table)
-    columns, rows = with_defaults(table, rows)
+    page = encoded(connection, table, rows, defaults=True)
     if connection.dialect.name == "postgresql":
-        copy_rows(connection, table, columns, tuples(connection, table, columns, rows))
+        values = zip(*(listed(column, len(rows)) for column in page.values()), strict=True)
+        copy_rows(connection, table, tuple(page), values)
     else:
-        _insert_tuples(connection, table, columns, rows)
+        lite.insert(connection, table.name, page, len(rows))
 
 
 def insert_new(
@@ -72,11 +75,11 @@ def insert_new(
     if not rows:
         return []
     table = _table(table)
-    columns, rows = with_defaults(table, rows)
-    if connection.dialect.name == "sqlite" and _have_own_keys(columns, conflict_columns, returning):
-        return _insert_new_tuples(connection, table, columns, rows, conflict_columns, returning)
+    if connection.dialect.name == "sqlite" and _have_own_keys(rows[0], conflict_columns, returning):
+        return _insert_keyed(connection, table, rows, conflict_columns, returning)
+    columns, page = document(connection, table, rows, defaults=True)
     statement = _insert_new(table, columns, tuple(conflict_columns), tuple(returning), connection.dialect.name)
-    return list(map(tuple, _run(connection, statement, document(connection, table, columns, rows), bool(returning))))
+    return list(map(tuple, _run(connection, statement, page, bool(returning))))
 
 
 def upsert(
@@ -98,16 +101,16 @@ def upsert(
     changed = changed if update_columns is None else tuple(update_columns)
     same = itemgetter(*conflict_columns)
     rows = list({same(row): row for row in rows}.values())
-    columns, rows = with_defaults(table, rows)
     dialect = connection.dialect.name
     if dialect == "sqlite" and not returning:
+        page = encoded(connection, table, rows, defaults=True)
         sets = ", ".join(f'"{name}" = excluded."{name}"' for name in changed or conflict_columns[:1])
-        _insert_tuples(
-            connection, table, columns, rows, f"ON CONFLICT ({_names(conflict_columns)}) DO UPDATE SET {sets}"
-        )
+        on_conflict = f"ON CONFLICT ({_names(conflict_columns)}) DO UPDATE SET {sets}"
+        lite.insert(connection, table.name, page, len(rows), on_conflict)
         return []
+    columns, text = document(connection, table, rows, defaults=True)
     statement = _upsert(table, columns, tuple(conflict_columns), changed, tuple(returning), dialect)
-    return _run(connection, statement, document(connection, table, columns, rows), bool(returning))
+    return _run(connection, statement, text, bool(returning))
 
 
 def update_rows(connection: Connection, table: AnyTable, key: str | Sequence[str], rows: Rows) -> int:
@@ -116,15 +119,10 @@ def update_rows(connection: Connection, table: AnyTable, key: str | Sequence[str
         return 0
     table = _table(table)
     keys = (key,) if isinstance(key, str) else tuple(key)
-    columns = columns_of(rows)
-    changed = tuple(name for name in columns if name not in keys)
     if connection.dialect.name == "postgresql":
-        statement = _update(table, columns, keys)
-        return connection.execute(statement, {"page": document(connection, table, columns, rows)}).rowcount
-    sets = ", ".join(f'"{name}" = ?' for name in changed)
-    where = " AND ".join(f'"{name}" = ?' for name in keys)
-    statement_text = f'UPDATE "{table.name}" SET {sets} WHERE {where}'  # noqa: S608 - names of our own tables
-    return connection.exec_driver_sql(statement_text, tuples(connection, table, changed + keys, rows)).rowcount
+        columns, page = document(connection, table, rows)
+        return connection.execute(_update(table, columns, keys), {"page": page}).rowcount
+    return lite.update(connection, table.name, keys, encoded(connection, table, rows), len(rows))
 
 
 def page_columns(table: AnyTable, columns: Sequence[str], dialect: str) -> dict[str, sa.ColumnElement[Any]]:
@@ -135,7 +133,7 @@ def page_columns(table: AnyTable, columns: Sequence[str], dialect: str) -> dict[
 
 def page_parameters(connection: Connection, table: AnyTable, rows: Rows) -> dict[str, str]:
     """Return the rows as parameters of a statement over `page_columns`, whose columns are the keys of the rows."""
-    return {"page": document(connection, _table(table), columns_of(rows), rows)}
+    return {"page": document(connection, _table(table), rows)[1]}
 
 
 def in_page(column: Any, ids: Iterable[Any]) -> sa.ColumnElement[bool]:
@@ -258,32 +256,20 @@ def _page_on_sqlite(table: Table, columns: tuple[str, ...]) -> list[sa.ColumnEle
     return values
 
 
-# --- SQLite's executemany ---------------------------------------------------------------------------------------------
+# --- rows with keys of their own, on SQLite ---------------------------------------------------------------------------
 
 
-def _insert_tuples(
-    connection: Connection, table: Table, columns: tuple[str, ...], rows: Rows, on_conflict: str = ""
-) -> int:
-    marks = ", ".join("?" * len(columns))
-    statement = f'INSERT INTO "{table.name}" ({_names(columns)}) VALUES ({marks}) {on_conflict}'  # noqa: S608 - our names
-    return connection.exec_driver_sql(statement, tuples(connection, table, columns, rows)).rowcount
-
-
-def _have_own_keys(columns: tuple[str, ...], conflict: Sequence[str], returning: Sequence[str]) -> bool:
+def _have_own_keys(row: Mapping[str, Any], conflict: Sequence[str], returning: Sequence[str]) -> bool:
     """Say whether reserved ids tell which rows of a page were new, and everything that is asked for is known."""
-    return bool(conflict) and "id" in columns and "id" not in conflict and set(returning) <= set(columns)
+    return bool(conflict) and "id" in row and "id" not in conflict and row.keys() >= set(returning)
 
 
-def _insert_new_tuples(
-    connection: Connection,
-    table: Table,
-    columns: tuple[str, ...],
-    rows: Rows,
-    conflict: Sequence[str],
-    returning: Sequence[str],
+def _insert_keyed(
+    connection: Connection, table: Table, rows: Rows, conflict: Sequence[str], returning: Sequence[str]
 ) -> list[tuple[Any, ...]]:
-    """Insert with executemany, which returns nothing and is twice as fast; where some were there, read back which."""
-    count = _insert_tuples(connection, table, columns, rows, f"ON CONFLICT ({_names(conflict)}) DO NOTHING")
+    """Insert without RETURNING, which is twice as fast; where some were there, read back which."""
+    page = encoded(connection, table, rows, defaults=True)
+    count = lite.insert(connection, table.name, page, len(rows), f"ON CONFLICT ({_names(conflict)}) DO NOTHING")
     if not returning:
         return []
     if count == len(rows):

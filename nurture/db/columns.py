@@ -1,4 +1,4 @@
-"""Inserting many rows that come column by column, as fast as each driver can: one statement, or COPY.
+"""Inserting many rows that come column by column, as fast as each driver can: few statements, or COPY.
 
 For pages of thousands, where a dictionary a row would cost more than writing it. `bulk.insert_rows` is for all others.
 """
@@ -6,30 +6,15 @@ For pages of thousands, where a dictionary a row would cost more than writing it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from itertools import chain, islice, repeat
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
-from nurture.db.values import processor
-
-_PARAMETERS = 32_000
-"""Parameters that SQLite takes in one statement."""
-
-_ROWS = 1000
-"""Rows in one statement at most: with more it does not get faster."""
-
-
-@dataclass(frozen=True, slots=True)
-class Same:
-    """The value of a column that is the same in every row."""
-
-    value: Any
-
+from nurture.db import lite
+from nurture.db.values import Same, listed, processor
 
 Columns = Mapping[str, Sequence[Any] | Same]
 
@@ -41,14 +26,13 @@ def insert_columns(connection: Connection, table: Table, count: int, columns: Co
     """
     if not count:
         return
-    rows = zip(*(_encoded(connection, table, name, column, count) for name, column in columns.items()), strict=True)
+    page = {name: _encoded(connection, table, name, column, count) for name, column in columns.items()}
     if connection.dialect.name == "postgresql":
-        copy_rows(connection, table, tuple(columns), rows)
+        copy_rows(
+            connection, table, tuple(page), zip(*(listed(column, count) for column in page.values()), strict=True)
+        )
         return
-    size = min(_ROWS, _PARAMETERS // len(columns))
-    while page := list(islice(rows, size)):
-        statement = _values(table, tuple(columns), len(page))
-        connection.exec_driver_sql(statement, tuple(chain.from_iterable(page)))
+    lite.insert(connection, table.name, page, count)
 
 
 def copy_rows(connection: Connection, table: Table, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
@@ -64,26 +48,19 @@ def copy_rows(connection: Connection, table: Table, columns: tuple[str, ...], ro
         raise sa.exc.DBAPIError.instance(statement, None, error, errors.Error, dialect=connection.dialect) from error
 
 
-def _encoded(connection: Connection, table: Table, name: str, column: Sequence[Any] | Same, count: int) -> Any:
+def _encoded(
+    connection: Connection, table: Table, name: str, column: Sequence[Any] | Same, count: int
+) -> Sequence[Any] | Same:
     encode = processor(table, name, connection.dialect)
     if isinstance(column, Same):
         value = column.value.value if isinstance(column.value, StrEnum) else column.value
-        return repeat(encode(value) if encode and value is not None else value, count)
+        return Same(encode(value) if encode and value is not None else value)
     if len(column) != count:
         raise ValueError(f"{name} has {len(column)} values for {count} rows")
     return [None if value is None else encode(value) for value in column] if encode else column
 
 
 @lru_cache(maxsize=64)
-def _values(table: Table, columns: tuple[str, ...], rows: int) -> str:
-    marks = f"({', '.join('?' * len(columns))})"
-    return f'INSERT INTO "{table.name}" ({_names(columns)}) VALUES {", ".join([marks] * rows)}'  # noqa: S608 - our names
-
-
-@lru_cache(maxsize=64)
 def _copying(table: Table, columns: tuple[str, ...]) -> str:
-    return f'COPY "{table.name}" ({_names(columns)}) FROM STDIN'
-
-
-def _names(columns: Sequence[str]) -> str:
-    return ", ".join(f'"{name}"' for name in columns)
+    names = ", ".join(f'"{name}"' for name in columns)
+    return f'COPY "{table.name}" ({names}) FROM STDIN'

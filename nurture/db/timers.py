@@ -6,7 +6,7 @@ counted by the database's own clock, which nobody can pretend.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -17,11 +17,11 @@ from sqlalchemy import Connection, Table
 
 from nurture.core.quick import quick_init
 from nurture.core.words import FINAL_MESSAGES, EnrollmentState, MessageState, TimerKind
-from nurture.db import bulk
+from nurture.db import bulk, lite
 from nurture.db.clock import database_clock
-from nurture.db.columns import Columns, Same, insert_columns
+from nurture.db.columns import Columns, insert_columns
 from nurture.db.tables import Enrollment, Message, Timer
-from nurture.db.values import processor
+from nurture.db.values import Same, encoded_columns
 
 _timers: Table = Timer.__table__
 _enrollments: Table = Enrollment.__table__
@@ -49,9 +49,13 @@ class Lost:
 
 def set_timers(connection: Connection, timers: Iterable[tuple[str, int, datetime]]) -> None:
     """Set the timer of each (kind, subject id) to a due time; a claim on it ends, and its attempts begin again."""
-    moments = {(str(kind), subject): due for kind, subject, due in timers}
+    moments = {(kind, subject): due for kind, subject, due in timers}
+    if not moments:
+        return
     if connection.dialect.name == "sqlite":
-        _set_one_by_one(connection, moments)
+        kinds, subjects = zip(*moments, strict=True)
+        columns: Columns = {"kind": kinds, "subject_id": subjects, "due_at": tuple(moments.values()), "attempts": Same(0)}
+        lite.insert(connection, "timers", encoded_columns(connection, _timers, columns), len(moments), _MOVED)
         return
     rows = [
         {"kind": kind, "subject_id": subject, "due_at": due, "owner": None, "lease_until": None, "attempts": 0}
@@ -60,19 +64,10 @@ def set_timers(connection: Connection, timers: Iterable[tuple[str, int, datetime
     bulk.upsert(connection, _timers, rows, ("kind", "subject_id"))
 
 
-def _set_one_by_one(connection: Connection, moments: Mapping[tuple[str, int], datetime]) -> None:
-    """Say what all have in common once, in the statement: a message sets three timers, the dearest of its rows."""
-    write = processor(_timers, "due_at", connection.dialect)
-    assert write is not None
-    page = [(*subject, write(due)) for subject, due in moments.items()]
-    if page:
-        connection.exec_driver_sql(_SETTING, page)
-
-
-_SETTING = """
-INSERT INTO timers (kind, subject_id, due_at, attempts) VALUES (?, ?, ?, 0)
-ON CONFLICT (kind, subject_id) DO UPDATE SET due_at = excluded.due_at, owner = NULL, lease_until = NULL, attempts = 0
-"""
+_MOVED = (
+    "ON CONFLICT (kind, subject_id) "
+    "DO UPDATE SET due_at = excluded.due_at, owner = NULL, lease_until = NULL, attempts = 0"
+)
 
 
 def hold(connection: Connection, timers: Sequence[tuple[int, datetime]], owner: str, lease_seconds: float) -> None:

@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from nurture.core.model import Account, AccountId, Value
 from nurture.db import people, tables
 from nurture.db.bulk import reserve_ids, update_rows
-from nurture.db.columns import Same, insert_columns
+from nurture.db.columns import insert_columns
+from nurture.db.values import Same
 from nurture.importing.rows import Row
 
 _COLUMNS = ("name", "name_key", "domain", "industry", "employees", "revenue", "country", "time_zone", "technologies")

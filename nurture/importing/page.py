@@ -17,7 +17,8 @@ from nurture.core.program import Program
 from nurture.db import people, situations, suppressions, tables
 from nurture.db.alike import Each, insert_alike
 from nurture.db.bulk import insert_rows, reserve_ids, update_rows
-from nurture.db.columns import Same, insert_columns
+from nurture.db.columns import insert_columns
+from nurture.db.values import Same
 from nurture.importing.companies import Companies
 from nurture.importing.newcomers import Newcomers, Origin, Person, situations_of
 from nurture.importing.report import Tally
