@@ -22,7 +22,7 @@ from nurture.core.telling import Teller, teller
 from nurture.core.words import Scope, Voice
 from nurture.mail.keys import KeyRing
 from nurture.mail.thread import reply_subject, split_references
-from nurture.mail.wire import Outgoing
+from nurture.mail.wire import Outgoing, tamed
 from nurture.program.artifact import Artifact
 from nurture.program.links import unsubscribe_url
 from nurture.program.render import render
@@ -39,13 +39,18 @@ class Links:
 @quick_init
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """A mail's content. `values` are what the template named, `unsubscribe` the one-click URL (marketing only)."""
+    """A mail's content. `values` are what the template named, `unsubscribe` the one-click URL (marketing only).
+
+    `tame` and `undotted` are what `wire.tamed` promises of text and HTML.
+    """
 
     subject: str
     text: str
     html: str | None
     values: Mapping[str, Value]
     unsubscribe: str | None = None
+    tame: bool = False
+    undotted: bool = False
 
 
 def compose(
@@ -95,7 +100,7 @@ class Writer:
             named["first_of_run"] = first_of_run
         rendered = render(artifact, named)
         subject = reply_subject(answering) if answering else rendered.subject
-        return Composed(subject, rendered.text, rendered.html, named, url)
+        return Composed(subject, rendered.text, rendered.html, named, url, rendered.tame, rendered.undotted)
 
     def _teller(self, artifact: Artifact) -> Teller:
         program = self._program
@@ -114,7 +119,7 @@ def again(row: Row[Any], artifact: Artifact, links: Links) -> Composed:
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in (row.variables or {}).items()}
     rendered = render(artifact, values)
     url = values.get("unsubscribe_url") or _unsubscribe(links, ContactId(row.contact_id), row.to_hash)
-    return Composed(rendered.subject, rendered.text, rendered.html, values, str(url))
+    return Composed(rendered.subject, rendered.text, rendered.html, values, str(url), rendered.tame, rendered.undotted)
 
 
 def outgoing(
@@ -123,7 +128,7 @@ def outgoing(
     """Return a message row (or what looks like one) with its content as the mail that a provider is given."""
     first, last = contact.first_name, contact.last_name
     key, references = row.id, row.thread_references
-    return Outgoing(
+    mail = Outgoing(
         id=key,
         voice=_VOICES[row.voice],
         from_address=sender.address,
@@ -142,6 +147,7 @@ def outgoing(
         feedback_id=_feedback_id(row.template, sequence, sender.name) if content.unsubscribe else None,
         metadata={"message": str(key), "origin": row.origin_key},
     )
+    return tamed(mail, undotted=content.undotted) if content.tame else mail
 
 
 _VOICES = {voice.value: voice for voice in Voice}

@@ -17,9 +17,9 @@ from email_validator import EmailNotValidError, validate_email
 MAX_ADDRESS = 254
 MAX_LOCAL = 64
 
-_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL = r"[a-z0-9]+(?:-[a-z0-9]+)*"  # two hyphens in a row may be an A-label: that is the slow path's business
-_PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@((?:{_LABEL}\.)+([a-z]{{2,63}}))", re.ASCII)
+_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]++"  # possessive: what was matched is never given back, which is much faster
+_LABEL = r"[a-z0-9]++(?:-[a-z0-9]++)*+"  # two hyphens in a row may be an A-label: that is the slow path's business
+_PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*+)@((?:{_LABEL}\.)+([a-z]{{2,63}}))", re.ASCII)
 _SPECIAL_TOP = frozenset({"arpa", "invalid", "local", "localhost", "onion", "test"})
 
 
@@ -48,7 +48,7 @@ def wire_address(address: str) -> str:
     Raises ValueError. The local part stays as it is, and may hold non-ASCII characters (then SMTPUTF8 is needed).
     """
     plain = _PLAIN.fullmatch(address)
-    if plain and _fits(address, plain) and plain[3] not in _SPECIAL_TOP:
+    if plain and plain[3] not in _SPECIAL_TOP and _fits(address, plain):
         return address
     return _wire_slowly(address.strip())
 
@@ -79,6 +79,8 @@ def clean_header(value: str) -> str:
 
 
 def _fits(lowered: str, plain: re.Match[str]) -> bool:
+    if len(lowered) <= MAX_LOCAL:
+        return True
     return (
         len(lowered) <= MAX_ADDRESS
         and len(plain[1]) <= MAX_LOCAL

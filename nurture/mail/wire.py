@@ -34,8 +34,9 @@ class Outgoing:
 
     `message_id`, `in_reply_to` and `references` are written with their angle brackets; `date` is aware and set once,
     at first dispatch. `unsubscribe_url` (https) and `feedback_id` are for the marketing voice only. `metadata` goes to
-    providers that keep it, so that a message can be found there again; it is no part of the mail. `written` is for
-    `to_bytes` alone: what it returned before.
+    providers that keep it, so that a message can be found there again; it is no part of the mail.
+
+    `tame` and `undotted` are set by `tamed` and lost when the mail is altered; `written` is what `to_bytes` made of it.
     """
 
     id: int
@@ -55,7 +56,19 @@ class Outgoing:
     unsubscribe_url: str | None = None
     feedback_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    tame: bool = field(default=False, init=False, repr=False, compare=False)
+    undotted: bool = field(default=False, init=False, repr=False, compare=False)
     written: bytes | None = field(default=None, init=False, repr=False, compare=False)
+
+
+def tamed(outgoing: Outgoing, *, undotted: bool) -> Outgoing:
+    """Promise that text and HTML hold no CR, no NUL and no `=_`, and (`undotted`) no line that begins with a dot.
+
+    Whoever wrote them may know; then nobody has to look for what would need encoding, a boundary or dot-stuffing.
+    """
+    object.__setattr__(outgoing, "tame", True)
+    object.__setattr__(outgoing, "undotted", undotted)
+    return outgoing
 
 
 def to_bytes(outgoing: Outgoing, *, eight_bit: bool = True) -> bytes:
@@ -84,14 +97,16 @@ def header_pairs(outgoing: Outgoing) -> tuple[tuple[str, str], ...]:
         pairs.append(("In-Reply-To", _id(outgoing.in_reply_to)))
     if outgoing.references:
         pairs.append(("References", " ".join(map(_id, outgoing.references))))
-    if outgoing.voice is not Voice.MARKETING:
-        return tuple(pairs)
-    if outgoing.unsubscribe_url:
-        pairs.append(("List-Unsubscribe", f"<{_url(outgoing.unsubscribe_url)}>"))
-        pairs.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
-    if outgoing.feedback_id:
-        pairs.append(("Feedback-ID", _visible("Feedback-ID", outgoing.feedback_id)))
+    if outgoing.voice is Voice.MARKETING:
+        if outgoing.unsubscribe_url:
+            pairs.append(("List-Unsubscribe", f"<{_url(outgoing.unsubscribe_url)}>"))
+            pairs.append(_ONE_CLICK)
+        if outgoing.feedback_id:
+            pairs.append(("Feedback-ID", _feedback(outgoing.feedback_id)))
     return tuple(pairs)
+
+
+_ONE_CLICK = ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
 
 
 def mailbox(name: str, address: str) -> str:
@@ -130,20 +145,23 @@ def _write(outgoing: Outgoing, *, eight_bit: bool) -> bytes:
 _FOLD = "\r\n "
 """Tokens stay whole: a line for each where they do not fit in one."""
 
-_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_MESSAGE_ID = re.compile(r"<[!-;=?A-~]{1,240}@[!-;=?A-~]{1,255}>")
+_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++)*+")
+_MESSAGE_ID = re.compile(r"<[!-;=?A-~]{1,240}+@[!-;=?A-~]{1,255}+>")
+_UNSUBSCRIBE = re.compile(r"https?://[!-;=?-~]*+")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def _write_address(header: str, name: str, address: str) -> str:
     bare = wire_address(address)
-    cleaned = clean_header(name)
-    if not cleaned:
+    if _PHRASE.fullmatch(name) and "=?" not in name:
+        cleaned = phrase = name
+    elif not (cleaned := clean_header(name)):
         return f"{header}: {bare}"
+    else:
+        phrase = cleaned if _PHRASE.fullmatch(cleaned) else _quoted(cleaned)
     if not cleaned.isascii() or "=?" in cleaned or len(cleaned) > FOLD_AT:
         return f"{header}: {_encoded_words(cleaned, len(header) + 2)}\r\n <{bare}>"
-    phrase = cleaned if _PHRASE.fullmatch(cleaned) else _quoted(cleaned)
     gap = " " if len(header) + len(phrase) + len(bare.encode()) + 5 <= FOLD_AT else _FOLD
     return f"{header}: {phrase}{gap}<{bare}>"
 
@@ -208,9 +226,16 @@ def _id(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    if not value.startswith(("https://", "http://")) or "<" in value or ">" in value:
-        raise ValueError("the unsubscribe URL does not begin with https:// or holds angle brackets")
-    return _visible("List-Unsubscribe", value)
+    if not _UNSUBSCRIBE.fullmatch(value) or len(value) > MAX_LINE - len("List-Unsubscribe") - 4:
+        raise ValueError(
+            "the unsubscribe URL does not begin with https://, is too long, or holds more than visible ASCII"
+        )
+    return value
+
+
+@lru_cache(maxsize=1024)
+def _feedback(value: str) -> str:
+    return _visible("Feedback-ID", value)
 
 
 def _visible(header: str, value: str) -> str:
@@ -232,12 +257,31 @@ def _date_line(moment: datetime) -> str:
 
 
 def _content(outgoing: Outgoing, eight_bit: bool) -> bytes:
+    if outgoing.tame and outgoing.html is not None and (content := _tame_content(outgoing, eight_bit)):
+        return content
+    object.__setattr__(outgoing, "undotted", False)  # what is encoded may have such lines
     text = _part("plain", outgoing.text, eight_bit)
     if outgoing.html is None:
         return b"".join(text) if text[1].endswith(b"\r\n") else b"%b%b\r\n" % text
     html = _part("html", outgoing.html, eight_bit)
-    boundary = _boundary(outgoing.message_id, text[1], html[1])
+    seed = outgoing.message_id.encode()
+    while (boundary := _boundary(seed)) in text[1] or boundary in html[1]:
+        seed += b"+"
     return _ALTERNATIVE % (boundary, boundary, *text, boundary, *html, boundary)
+
+
+def _tame_content(outgoing: Outgoing, eight_bit: bool) -> bytes | None:
+    """Write tame parts as they are; None where lines are too long, or octets too many for the server."""
+    assert outgoing.html is not None
+    text = outgoing.text.encode().replace(b"\n", b"\r\n")
+    html = outgoing.html.encode().replace(b"\n", b"\r\n")
+    plain_text, plain_html = outgoing.text.isascii(), outgoing.html.isascii()
+    if not (eight_bit or (plain_text and plain_html)) or not (_lines_fit(text) and _lines_fit(html)):
+        return None
+    boundary = _boundary(outgoing.message_id.encode())
+    text_head = _part_head("plain", "7bit" if plain_text else "8bit")
+    html_head = _part_head("html", "7bit" if plain_html else "8bit")
+    return _ALTERNATIVE % (boundary, boundary, text_head, text, boundary, html_head, html, boundary)
 
 
 _ALTERNATIVE = (
@@ -298,11 +342,6 @@ def _quoted_printable(octets: bytes) -> bytes:
     return encoded if b"\r\n" in octets else encoded.replace(b"=\n", b"=\r\n")
 
 
-def _boundary(message_id: str, text: bytes, html: bytes) -> bytes:
-    """Return a boundary that stands in no part; the same for the same mail."""
-    seed = message_id.encode()
-    while True:
-        boundary = b"=_" + sha256(seed).hexdigest()[:32].encode()
-        if boundary not in text and boundary not in html:
-            return boundary
-        seed += b"+"
+def _boundary(seed: bytes) -> bytes:
+    """Return what may part a mail, if it stands in none of its parts; the same for the same seed."""
+    return b"=_%b" % sha256(seed).digest()[:16].hex().encode()

@@ -7,72 +7,103 @@ both ways against each other, byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import contains, eq, ge, gt, itemgetter, le, lt, ne
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import nodes
 from markupsafe import escape
 
-from nurture.program.filters import FILTERS
+from nurture.program.filters import FILTERS, MAX_TEXT
 
 Known = Mapping[str, Any]
 Reader = Callable[[Known], Any]
 
 
-class Values:
-    """What templates are filled with, looked at once for all parts of a mail."""
+class Filled(NamedTuple):
+    """A mail's parts with the values in them; `html` is None where there is no such template.
 
-    __slots__ = ("known", "plain", "texts", "words")
+    `has_braces` is false where nothing can look like a raw tag. `tame` and `undotted` are what `wire.tamed` promises of
+    text and HTML; where they are false, it is only not known.
+    """
 
-    def __init__(self, known: dict[str, Any]) -> None:
-        """Look whether each value is a text, and whether none of them has anything that HTML escapes."""
-        self.known = known
-        try:
-            self.words = "".join(known.values())
-            self.texts = True
-            self.plain = not _has_special(self.words)
-        except TypeError:  # there are numbers or lists
-            self.words = "".join(map(str, known.values()))
-            self.texts = self.plain = False
+    subject: str
+    text: str
+    html: str | None
+    has_braces: bool
+    tame: bool
+    undotted: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """A template that is understood. `has_braces`: its own texts could make something that looks like a raw tag.
+class Quick:
+    """A mail's templates, understood. `has_braces`: their own texts could make something that looks like a raw tag.
 
-    `computes` tells whether it shows anything else than values as they are.
+    `computes` tells whether they show anything else than values as they are; text and HTML are `tame` and `undotted`
+    whenever the values are.
     """
 
-    html: bool
-    parts: tuple[_Part, ...]
+    subject: tuple[_Part, ...]
+    text: tuple[_Part, ...]
+    html: tuple[_Part, ...] | None
     has_braces: bool
     computes: bool
+    tame: bool
+    undotted: bool
 
-    def write(self, values: Values) -> str | None:
+    def write(self, known: Known) -> Filled | None:
         """Fill in the values, escaped where it is HTML; None when Jinja has to do it."""
-        known = values.known
-        as_they_are = values.plain if self.html else values.texts
-        shown = known if as_they_are and not self.computes else _Shown(known, self.html, as_they_are)
-        output: list[str] = []
         try:
-            _write(self.parts, known, shown, output)
+            words = "\n".join(known.values())
+            texts = True
+        except TypeError:  # there are numbers or lists
+            words = "\n".join(map(str, known.values()))
+            texts = False
+        if len(words) > MAX_TEXT:  # Jinja knows whether that is too long
+            return None
+        plain = texts and not _has_special(words)
+        as_they_are = texts and not self.computes
+        as_text = known if as_they_are else _Shown(known, False, known if texts else {})
+        as_html = known if as_they_are and plain else _Shown(known, True, known if plain else {})
+        subject: list[str] = []
+        text: list[str] = []
+        html: list[str] = []
+        taken: list[str] = []
+        try:
+            _write(self.subject, known, as_text, subject, taken)
+            _write(self.text, known, as_text, text, taken)
+            _write(self.html or (), known, as_html, html, taken)
         except Exception:  # noqa: BLE001 - whatever it is, Jinja knows what to say
             return None
-        return "".join(output)
+        braces = self.has_braces or "{" in words
+        filled = "".join(subject), "".join(text), None if self.html is None else "".join(html)
+        if not self.tame:
+            return Filled(*filled, braces, tame=False, undotted=False)
+        shown: Collection[str] = known.values() if as_they_are else taken
+        return Filled(*filled, braces, _are_tame(shown), self.undotted and _are_undotted(shown))
 
 
-def understand(tree: nodes.Template, *, html: bool) -> Parts | None:
-    """Return a checked syntax tree as constant parts and values, None when there is more to it."""
+def understand(subject: nodes.Template, text: nodes.Template, html: nodes.Template | None) -> Quick | None:
+    """Return checked syntax trees as constant parts and values, None when there is more to them."""
+    trees = [tree for tree in (subject, text, html) if tree is not None]
     try:
-        parts = _body(tree.body)
+        parts = [_body(tree.body) for tree in trees]
     except _TooMuch:
         return None
+    computes = any(map(_computes, parts))
+    constants = [constant for body in parts[1:] for constant in _constants(body)]
+    tame, undotted = all(map(_is_tame, constants)), all(map(_is_undotted, constants))
+    return Quick(parts[0], parts[1], parts[2] if html else None, any(map(_braces, trees)), computes, tame, undotted)
+
+
+def _braces(tree: nodes.Template) -> bool:
+    """Tell whether a template's own texts could make something that looks like a raw tag."""
     texts = [node.data for node in tree.find_all(nodes.TemplateData)]
     constants = [node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)]
     raw = any("{{" in text or "{%" in text or text.endswith("{") for text in texts)
-    return Parts(html, parts, raw or any("{" in text for text in constants), _computes(parts))
+    return raw or any("{" in text for text in constants)
 
 
 class _TooMuch(Exception):
@@ -108,8 +139,8 @@ class _Expression:
 class _Shown(dict[Any, str]):
     """Values as they are shown, each written and escaped once."""
 
-    def __init__(self, known: Known, html: bool, as_they_are: bool) -> None:
-        super().__init__(known if as_they_are else ())
+    def __init__(self, known: Known, html: bool, as_they_are: Mapping[str, str]) -> None:
+        super().__init__(as_they_are)
         self._known = known
         self._html = html
 
@@ -132,19 +163,64 @@ def _has_special(text: str) -> bool:
     return "&" in text or "'" in text or "<" in text or ">" in text or '"' in text
 
 
-def _write(parts: Sequence[_Part], known: Known, shown: Mapping[Any, str], output: list[str]) -> None:
+def _write(parts: Sequence[_Part], known: Known, shown: Mapping[Any, str], output: list[str], taken: list[str]) -> None:
     for part in parts:
         if type(part) is _Line:
+            values = part.pick(shown)
             pieces = part.pieces.copy()
-            pieces[1::2] = part.pick(shown)
+            pieces[1::2] = values
             output += pieces
+            taken += values
         elif type(part) is str:
             output.append(part)
         else:
             for test, body in part.branches:  # type: ignore[union-attr]
                 if test(known):
-                    _write(body, known, shown, output)
+                    _write(body, known, shown, output, taken)
                     break
+
+
+# --- what is tame -----------------------------------------------------------------------------------------------------
+
+
+def _are_tame(texts: Collection[str]) -> bool:
+    """Tell whether there is no CR, no NUL and no `=` in any."""
+    joined = "".join(texts)
+    return "=" not in joined and "\r" not in joined and "\0" not in joined
+
+
+def _are_undotted(texts: Collection[str]) -> bool:
+    """Tell whether each is one line of at least a character, which is no dot."""
+    lines = "\n".join(texts)
+    one_each = lines.count("\n") < len(texts) and "" not in texts
+    return one_each and "\n." not in lines and not lines.startswith(".")
+
+
+def _constants(parts: Sequence[_Part]) -> Iterator[str]:
+    """Yield the constant texts, those that stand behind a value with a letter for it."""
+    for part in parts:
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, _Line):
+            first, *others = part.pieces[::2]
+            yield first
+            yield from (f"x{text}" for text in others)
+        else:
+            for _, body in part.branches:
+                yield from _constants(body)
+
+
+def _is_tame(text: str) -> bool:
+    """Tell whether a constant text has no CR, no NUL and no `=_`, and stays so whatever tame texts stand around it."""
+    return not text.endswith("=") and not _WILD.search(text)
+
+
+def _is_undotted(text: str) -> bool:
+    """Tell whether no line of a constant text begins with a dot, whatever undotted texts stand around it."""
+    return not text.startswith(".") and "\n." not in text
+
+
+_WILD = re.compile(r"[\0\r]|=_")
 
 
 # --- understanding ----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import jinja2
@@ -19,18 +19,23 @@ from nurture.errors import TemplateError
 from nurture.program.artifact import Artifact
 from nurture.program.filters import MAX_TEXT
 from nurture.program.plain import html_of
-from nurture.program.quick import Parts, Values, understand
+from nurture.program.quick import Filled, Quick, understand
 from nurture.program.sandbox import TURNS, parse, prepare
 
 
 @quick_init
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A mail without its envelope. `html` is never missing: without one of its own it is derived from the text."""
+    """A mail without its envelope. `html` is never missing: without one of its own it is derived from the text.
+
+    `tame` and `undotted` are what `wire.tamed` promises of text and HTML; where they are false, it is only not known.
+    """
 
     subject: str
     text: str
     html: str
+    tame: bool = field(default=False, compare=False)
+    undotted: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +57,19 @@ def render(
     Raises TemplateError that names the template and, where one is unknown, the variable and where it is read.
     """
     try:
-        prepared = _prepared(artifact) if quickly else _prepared(artifact).plainly()
-        filling = Values(_known(artifact, values))
-        if prepared.loops:
-            _check_lengths(filling)
-        fill = _Fill(filling, budget)
-        subject = " ".join(fill(prepared.subject).split())
-        text = fill(prepared.text).strip()
-        html = html_of(text) if prepared.html is None else fill(prepared.html)
+        filled = _filled(artifact, values, budget, quickly)
     except jinja2.UndefinedError as error:
         raise _unknown(artifact, error) from None
     except _FAILURES as error:
         raise TemplateError(
             f"the template {artifact.name!r} cannot be rendered: {error}", template=artifact.name
         ) from None
+    subject, text = " ".join(filled.subject.split()), filled.text.strip()
+    html = html_of(text) if filled.html is None else filled.html
     if "\n\n\n" in text:
         text = _GAPS.sub("\n\n", text)
-    braces = prepared.has_braces or "{" in filling.words
-    _check_whole(artifact, subject, text, html, could_be_raw=braces)
-    return Rendered(subject, text + "\n", html)
+    _check_whole(artifact, subject, text, html, could_be_raw=filled.has_braces)
+    return Rendered(subject, text + "\n", html, filled.tame, filled.undotted and not text.startswith("."))
 
 
 _FAILURES = (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError, SyntaxError)
@@ -80,44 +79,40 @@ _UNKNOWN: tuple[Value, ...] = (None, "")
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """One part of a mail: as Jinja knows it and, where it is simple enough, as constant parts and values."""
-
-    jinja: jinja2.Template
-    quick: Parts | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Prepared:
-    subject: _Part
-    text: _Part
-    html: _Part | None
-    loops: bool
-    has_braces: bool
+    """A mail's templates: as Jinja knows them and, where they are simple enough, as constant parts and values."""
 
-    def plainly(self) -> _Prepared:
-        """Return the same, to be written by Jinja alone."""
-        html = replace(self.html, quick=None) if self.html else None
-        return _Prepared(replace(self.subject, quick=None), replace(self.text, quick=None), html, self.loops, True)
+    subject: jinja2.Template
+    text: jinja2.Template
+    html: jinja2.Template | None
+    loops: bool
+    quick: Quick | None
 
 
 @lru_cache(maxsize=1_000)
 def _prepared(artifact: Artifact) -> _Prepared:
-    subject, text = _part(artifact.subject, html=False), _part(artifact.text, html=False)
-    html = None if artifact.html is None else _part(artifact.html, html=True)
-    parts = [part.quick for part in (subject, text, html) if part is not None]
-    sources = artifact.subject + artifact.text + (artifact.html or "")
-    return _Prepared(subject, text, html, "{%" in sources, any(part is None or part.has_braces for part in parts))
+    subject, text, html = artifact.subject, artifact.text, artifact.html
+    return _Prepared(
+        prepare(subject, html=False),
+        prepare(text, html=False),
+        None if html is None else prepare(html, html=True),
+        "{%" in subject + text + (html or ""),
+        understand(parse(subject), parse(text), None if html is None else parse(html)),
+    )
 
 
-def _part(source: str, *, html: bool) -> _Part:
-    return _Part(prepare(source, html=html), understand(parse(source), html=html))
+def _filled(artifact: Artifact, values: Mapping[str, Value], budget: Budget, quickly: bool) -> Filled:
+    prepared, known = _prepared(artifact), _known(artifact, values)
+    filled = prepared.quick.write(known) if quickly and prepared.quick else None
+    if filled is None or not _fits(filled, budget):
+        return _fill_plainly(prepared, known, budget)
+    return filled
 
 
-def _known(artifact: Artifact, values: Mapping[str, Value]) -> dict[str, object]:
+def _known(artifact: Artifact, values: Mapping[str, Value]) -> Mapping[str, Value]:
     """Return the known values that the template names."""
     if _all_wanted(artifact, values):
-        return {**values}
+        return values
     return {name: value for name in artifact.variables if (value := values.get(name)) not in _UNKNOWN}
 
 
@@ -127,41 +122,39 @@ def _all_wanted(artifact: Artifact, values: Mapping[str, Value]) -> bool:
     return values.keys() <= artifact.variables and None not in given and "" not in given
 
 
-def _check_lengths(values: Values) -> None:
+def _fits(filled: Filled, budget: Budget) -> bool:
+    """Tell whether each part is certainly short enough: no character has more than four bytes."""
+    return max(len(filled.subject), len(filled.text), len(filled.html or "")) * 4 <= budget.output_bytes
+
+
+def _fill_plainly(prepared: _Prepared, known: Mapping[str, Value], budget: Budget) -> Filled:
+    if prepared.loops:
+        _check_lengths(known)
+    context: dict[str, object] = {**known, TURNS: [budget.turns]}
+    subject, text = _fill(prepared.subject, context, budget), _fill(prepared.text, context, budget)
+    html = None if prepared.html is None else _fill(prepared.html, context, budget)
+    return Filled(subject, text, html, has_braces=True, tame=False, undotted=False)
+
+
+def _check_lengths(known: Mapping[str, Value]) -> None:
     """Keep what a loop could do with one value within bounds."""
-    if values.texts and len(values.words) <= MAX_TEXT:
-        return
-    for name, value in values.known.items():
+    for name, value in known.items():
         if isinstance(value, (str, tuple)) and len(value) > MAX_TEXT:
             raise ValueError(f"{name} is longer than {MAX_TEXT:,} characters")
 
 
-class _Fill:
-    """What fills values into one part of a mail after the other, all out of one budget."""
-
-    def __init__(self, values: Values, budget: Budget) -> None:
-        self._values = values
-        self._bytes = budget.output_bytes
-        self._turns = [budget.turns]
-
-    def __call__(self, part: _Part) -> str:
-        output = part.quick.write(self._values) if part.quick else None
-        if output is None or len(output) > self._bytes:
-            output = self._plainly(part.jinja)
-        if not output.isascii() and len(output.encode("utf-8", "replace")) > self._bytes:
-            raise ValueError(f"it is longer than {self._bytes:,} bytes")
-        return output
-
-    def _plainly(self, template: jinja2.Template) -> str:
-        chunks: list[str] = []
-        left = self._bytes
-        context = template.new_context({**self._values.known, TURNS: self._turns}, shared=True)
-        for chunk in template.root_render_func(context):
-            left -= len(chunk)
-            if left < 0:
-                raise ValueError(f"it is longer than {self._bytes:,} bytes")
-            chunks.append(chunk)
-        return "".join(chunks)
+def _fill(template: jinja2.Template, context: dict[str, object], budget: Budget) -> str:
+    chunks: list[str] = []
+    left = budget.output_bytes
+    for chunk in template.root_render_func(template.new_context(context, shared=True)):
+        left -= len(chunk)
+        if left < 0:
+            raise ValueError(f"it is longer than {budget.output_bytes:,} bytes")
+        chunks.append(chunk)
+    output = "".join(chunks)
+    if not output.isascii() and len(output.encode("utf-8", "replace")) > budget.output_bytes:
+        raise ValueError(f"it is longer than {budget.output_bytes:,} bytes")
+    return output
 
 
 def _unknown(artifact: Artifact, error: jinja2.UndefinedError) -> TemplateError:

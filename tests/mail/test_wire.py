@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes, policy
@@ -15,7 +16,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from nurture.core.words import Voice
-from nurture.mail.wire import Outgoing, header_pairs, mailbox, needs_smtputf8, to_bytes
+from nurture.mail.wire import Outgoing, header_pairs, mailbox, needs_smtputf8, tamed, to_bytes
 
 MAIL = Outgoing(
     id=1,
@@ -199,6 +200,27 @@ def test_mail_is_written_once_and_anew_when_it_changes() -> None:
     assert mail == replace(MAIL)
     assert b"Subject: Other" in to_bytes(replace(mail, subject="Other"))
     assert to_bytes(replace(MAIL, text="ü"), eight_bit=False).isascii()
+
+
+TAME = BODIES.map(lambda text: re.sub(r"[\0\r]|=_", "", text))
+
+
+@given(TAME, TAME, st.booleans())
+@example("x", "é" * 700, True)
+@example("x", "é", False)
+def test_a_tame_mail_is_written_as_any_other(text: str, html: str, eight_bit: bool) -> None:
+    plain = replace(MAIL, text=text, html=html)
+    tame = tamed(replace(plain), undotted="\n." not in f"\n{text}\n{html}")
+    expected = to_bytes(plain, eight_bit=eight_bit)
+    assert to_bytes(tame, eight_bit=eight_bit) == expected
+    if tame.undotted and eight_bit:
+        assert b"\n." not in expected
+
+
+def test_a_promise_does_not_outlast_a_change() -> None:
+    altered = replace(tamed(replace(MAIL), undotted=True), text="=_\r.")
+    assert not altered.tame
+    assert not altered.undotted
 
 
 @given(st.lists(st.integers(990, 1002), max_size=4), st.integers(0, 1500))

@@ -68,7 +68,8 @@ def write(outgoing: Outgoing, extensions: Collection[str]) -> Letter:
     if utf8:
         mail += " SMTPUTF8"
     rcpt = f"RCPT TO:<{wire_address(outgoing.to_address)}>\r\n"
-    return Letter(outgoing, f"{mail}\r\n".encode(), rcpt.encode(), stuff(octets))
+    body = octets if outgoing.undotted and octets is outgoing.written else stuff(octets)
+    return Letter(outgoing, f"{mail}\r\n".encode(), rcpt.encode(), body)
 
 
 def judge(letter: Letter, what: str, reply: Reply) -> Receipt:
