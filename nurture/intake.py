@@ -108,6 +108,21 @@ def review_people_of(connection: Connection, accounts: Collection[int], now: dat
         timers.set_timers(connection, [(TimerKind.REVIEW, contact_id, now) for contact_id in people])
 
 
+def quiet(program: Program, kind: str) -> bool:
+    """Say whether events of a kind lead to nothing in this program, so that they need only be kept."""
+    return kind in QUIET and kind not in _named(program)
+
+
+def tell_sent(connection: Connection, program: Program, message_ids: Sequence[int], now: datetime) -> None:
+    """Record that messages were `sent` now, as `record` would where that is `quiet`; their contacts are locked.
+
+    Of contacts that are no longer there nothing is recorded.
+    """
+    if not quiet(program, "sent"):
+        raise ValueError("the program looks at sent mail: `record` it")
+    event_rows.add_sent(connection, message_ids, now)
+
+
 def welcome(
     connection: Connection,
     program: Program,

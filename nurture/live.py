@@ -83,13 +83,21 @@ def current(connection: Connection) -> Program:
     `templates` also has the last version of those that the program no longer has: runs of older sequences may yet
     need them.
     """
-    live = programs.live_hash(connection)
-    if live is None:
-        raise NotFound(NOTHING_LIVE)
-    base = _cached.get(live) or _read(connection, live)
+    base = rules(connection)
     keys = programs.version_ids(connection, {sequence.hash for sequence in base.sequences.values()})
     versions = {name: VersionId(keys[name, sequence.hash]) for name, sequence in base.sequences.items()}
     return replace(base, versions=versions, templates={**programs.newest_templates(connection), **base.templates})
+
+
+def rules(connection: Connection) -> Program:
+    """Return the live program as it was applied, for what asks neither for keys nor for templates of older programs.
+
+    Raises NotFound when nothing is applied.
+    """
+    live = programs.live_hash(connection)
+    if live is None:
+        raise NotFound(NOTHING_LIVE)
+    return _cached.get(live) or _read(connection, live)
 
 
 def text(connection: Connection, path: str) -> str:

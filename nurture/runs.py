@@ -14,15 +14,14 @@ from sqlalchemy import Connection
 from nurture import intake, live, planning
 from nurture.core.effects import MoveStage, OpenTaskFor, Plan, PlanMessage, Reaction, RecordEvent, UpdateContact
 from nurture.core.model import Contact, ContactId, Enrollment, EnrollmentId, Event, SenderId, Situation, VersionId
+from nurture.core.onward import Ended, onward
 from nurture.core.program import Program
-from nurture.core.quick import altered
-from nurture.core.schedule import after_message, rest
 from nurture.core.sequence import Sequence as Sequenced
 from nurture.core.words import LIVE_ENROLLMENTS, EnrollmentState, TimerKind
 from nurture.db import effects, enrollments, tasks, timers
 
 NOBODY: Mapping[ContactId, Contact] = MappingProxyType({})
-NONE: Mapping[int, SenderId] = MappingProxyType({})
+NONE: Mapping[EnrollmentId, SenderId] = MappingProxyType({})
 
 WATCHDOG = timedelta(days=14)
 """When a run that waits for a message or a task is looked at again, should nothing wake it before."""
@@ -69,27 +68,24 @@ def after_messages(
     now: datetime,
     *,
     known: Mapping[ContactId, Contact] = NOBODY,
-    senders: Mapping[int, SenderId] = NONE,
+    senders: Mapping[EnrollmentId, SenderId] = NONE,
 ) -> None:
     """Let runs go on after their message ended: (`sent`, `skipped`, `refused`, `rejected`, `expired` …, when).
 
     `senders` are those who sent it, by run. The runs of `known` contacts sleep through their next delay at once; the
-    others are due now, and the tick says so.
+    others are due now, and the tick says so. Of `program` only the lifecycle and the company are read.
     """
     found = enrollments.by_ids(connection, list(results))
     open_runs = [run for run in found.values() if run.state in LIVE_ENROLLMENTS]
     versions = live.versions(connection, {run.version_id for run in open_runs})
-    plans = []
-    for run in open_runs:
-        sequence, (result, at) = versions[run.version_id], results[run.id]
-        if (step := sequence.step(run.step_id or "")) is None:
-            continue
-        sender = senders.get(run.id, run.sender_id)
-        run = run if run.sender_id == sender else altered(run, sender_id=sender)
-        plan = after_message(sequence, run, step, result, at, now)
-        contact = known.get(run.contact_id)
-        plans.append(rest(plan, sequence, contact, program.lifecycle, program.company, now) if contact else plan)
-    carry_out(connection, program, plans, versions, {}, found, now)
+    ended = (Ended(run, *results[run.id], known.get(run.contact_id), senders.get(run.id)) for run in open_runs)
+    strides, plans = onward(ended, versions, program.lifecycle, program.company, now)
+    for stride in strides:
+        enrollments.move(connection, stride, now)
+    due = [(key, at or now + WATCHDOG) for stride in strides for key, at in stride.due]
+    timers.move(connection, TimerKind.ENROLLMENT, due)
+    if plans:
+        carry_out(connection, live.current(connection), plans, versions, {}, found, now)
 
 
 def _set_timers(connection: Connection, plans: Sequence[Plan], now: datetime) -> None:

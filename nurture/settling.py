@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from sqlalchemy import Connection, Row
 
-from nurture import intake, live, runs
+from nurture import accepting, intake, live, runs
 from nurture.core.model import Contact, ContactId, EnrollmentId, Event, MessageId, Sender, SenderId
 from nurture.core.words import MessageState, TimerKind, Voice
 from nurture.db import instance, messages, senders, situations, tasks, timers
@@ -63,6 +63,20 @@ def receipts(
 
     The runs of `known` contacts sleep through their next delay at once.
     """
+    left = accepting.accept(connection, found, now, known=known)
+    if left:
+        _receipts(connection, left, settle_after, now, known=known)
+
+
+def _receipts(
+    connection: Connection,
+    found: Sequence[Receipt],
+    settle_after: timedelta,
+    now: datetime,
+    *,
+    known: Mapping[ContactId, Contact],
+) -> None:
+    """Write whatever a provider may say about a group."""
     by_id = {receipt.id: receipt for receipt in found}
     people, rows = _locked(connection, by_id)
     changes = [_change(row, by_id[row.id], now) for row in rows]
@@ -288,7 +302,7 @@ def _go_on(
         return
     program = live.current(connection)
     results = {EnrollmentId(row.enrollment_id): (ended[row.id], now) for row in over if row.enrollment_id is not None}
-    wrote = {row.enrollment_id: SenderId(row.sender_id) for row in over if row.enrollment_id is not None}
+    wrote = {EnrollmentId(row.enrollment_id): SenderId(row.sender_id) for row in over if row.enrollment_id is not None}
     runs.after_messages(connection, program, results, now, known=known, senders=wrote)
     events = [_event(row, ended[row.id], details.get(row.id, ""), now) for row in over]
     intake.record(connection, program, events, now, locked=locked)

@@ -7,9 +7,10 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, bindparam, select, update
 
 from nurture.core.model import ContactId, Enrollment, EnrollmentId
+from nurture.core.onward import SET, Stride
 from nurture.core.words import EnrollmentState
 from nurture.db import tables
 from nurture.db.bulk import in_given, insert_rows, reserve_ids, update_rows
@@ -73,6 +74,12 @@ def save(
     update_rows(connection, TABLE, "id", rows)
 
 
+def move(connection: Connection, stride: Stride, now: datetime) -> None:
+    """Write what many runs became alike: nothing of each is sent but its key."""
+    to = {f"new_{name}": getattr(stride.to, name) for name in SET}
+    connection.execute(_MOVING, {"ids": [key for key, _ in stride.due], "moment": now, **to})
+
+
 def end(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
     """End runs: rows of id, state, reason, disposition, actor."""
     changes = [{**row, "ended_at": now, "updated_at": now, "waiting_for": None, "paused_until": None} for row in rows]
@@ -97,6 +104,12 @@ _CHANGING = (
     "failures",
 )
 _changing = attrgetter(*_CHANGING)
+_MOVED = {"updated_at": "moment"} | {name: f"new_{name}" for name in SET}
+_MOVING = (
+    update(TABLE)
+    .where(in_given(_C.id))
+    .values({name: bindparam(parameter, type_=_C[name].type) for name, parameter in _MOVED.items()})
+)
 _STATES = {state.value: state for state in EnrollmentState}
 
 

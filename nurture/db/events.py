@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, Text, bindparam, cast, func, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.core.model import ContactId, Event, EventId
 from nurture.db import tables
 from nurture.db.alike import Each, insert_alike
-from nurture.db.bulk import insert_new, reserve_ids
+from nurture.db.bulk import in_given, insert_new, reserve_ids
 
 TABLE = tables.Event.__table__
 _C = TABLE.c
+_M = tables.Message.__table__.c
+_P = tables.Contact.__table__.c
 
 
 def add(connection: Connection, events: Sequence[Event], now: datetime) -> list[Event]:
@@ -60,6 +65,40 @@ def add_alike(
         "data": dict(event.data),
     }
     insert_alike(connection, TABLE, row)
+
+
+def add_sent(connection: Connection, message_ids: Sequence[int], now: datetime) -> None:
+    """Insert that messages were sent, for contacts that are there, in the order given: the database has all of it.
+
+    What was told before falls out.
+    """
+    if message_ids:
+        connection.execute(_sent(connection.dialect.name), {"ids": list(message_ids), "moment": now})
+
+
+_TOLD = ("contact_id", "message_id", "kind", "at", "recorded_at", "source", "external_id", "trust", "data")
+_SAID = {"template": _M.template, "voice": _M.voice, "step": _M.step_id, "subject": _M.subject}
+
+# OFFSET 0 keeps PostgreSQL from joining with all contacts, whom it takes to be few as long as it has not counted them.
+_THERE = (
+    select(literal(1))
+    .where(_P.id == _M.contact_id, _P.merged_into.is_(None), _P.erased_at.is_(None))
+    .offset(0)
+    .exists()
+)
+
+
+@lru_cache(maxsize=2)
+def _sent(dialect: str) -> Any:
+    moment = bindparam("moment", type_=_C.at.type)
+    name: ColumnElement[str] = literal("sent:").concat(cast(_M.id, Text))
+    told = [_M.contact_id, _M.id, literal("sent"), moment, moment, literal("engine"), name, literal(1.0)]
+    data = chain.from_iterable((literal(key), value) for key, value in _SAID.items())
+    make, insert = (
+        (func.jsonb_build_object, postgresql.insert) if dialect == "postgresql" else (func.json_object, sqlite.insert)
+    )
+    rows = select(*told, make(*data)).where(in_given(_M.id), _THERE).order_by(_M.id)
+    return insert(TABLE).from_select(_TOLD, rows, include_defaults=False).on_conflict_do_nothing()
 
 
 def _recorded(event: Event, key: EventId) -> Event:

@@ -311,6 +311,30 @@ _WITHDRAWN = (
 )
 
 
+def accept(connection: Connection, taken: Sequence[Mapping[str, Any]], now: datetime) -> list[Row[Any]]:
+    """Enter `accepted` from `dispatching`; return id, enrollment_id and sender_id of those that were there, in order.
+
+    `taken` are rows of id, provider_id and wire_id. Lock their contacts first.
+    """
+    given = {"moment": now, **page_parameters(connection, TABLE, taken)}
+    return sorted(connection.execute(_accept(connection.dialect.name), given).all())
+
+
+@lru_cache(maxsize=2)
+def _accept(dialect: str) -> Any:
+    page = page_columns(TABLE, ("id", "provider_id", "wire_id"), dialect)
+    names = {name: page[name] for name in ("provider_id", "wire_id")}
+    found = and_(M.id == page["id"], _state_unindexed(dialect) == MessageState.DISPATCHING)
+    accepted = {"state": MessageState.ACCEPTED, "reason": None, "owner": None, "sent_at": _MOMENT}
+    changed = update(TABLE).where(found).values(**accepted, **names, updated_at=_MOMENT)
+    return changed.returning(M.id, M.enrollment_id, M.sender_id)
+
+
+def _state_unindexed(dialect: str) -> ColumnElement[str]:
+    """Return the state so that the index of states is not used: that would read a whole page of it for each message."""
+    return literal_column("+messages.state" if dialect == "sqlite" else "(messages.state || '')")
+
+
 def save(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
     """Write changes of messages by `id`; every row has the same columns."""
     update_rows(connection, TABLE, "id", [{**row, "updated_at": now} for row in rows])

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, or_, select
+from sqlalchemy import Connection, Row, Select, and_, any_, bindparam, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from nurture.core.lifecycle import Lifecycle
 from nurture.core.model import (
@@ -56,6 +57,18 @@ def lock(connection: Connection, contact_ids: Collection[int], *, wait: bool = T
 _PEOPLE = select(C.id).where(in_given(C.id), C.merged_into.is_(None), C.erased_at.is_(None)).order_by(C.id)
 _WAITING = _PEOPLE.with_for_update(key_share=True)
 _NOT_WAITING = _PEOPLE.with_for_update(key_share=True, skip_locked=True)
+
+
+def lock_recipients(connection: Connection, message_ids: Collection[int]) -> None:
+    """Lock the contacts of messages, as `lock` does. SQLite is asked nothing: its one writer is the lock."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_RECIPIENTS, {"ids": list(message_ids)})
+
+
+# As an array, so that the contacts are found by their keys, however many the planner takes them to be.
+_TO = func.array(select(M.contact_id).where(in_given(M.id)).scalar_subquery(), type_=ARRAY(C.id.type))
+_ADDRESSED = select(C.id).where(C.id == any_(_TO)).order_by(C.id).with_for_update(key_share=True).subquery()
+_RECIPIENTS = select(func.count()).select_from(_ADDRESSED)
 
 
 def load(

@@ -36,8 +36,8 @@ def open_new(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def close(connection: Connection, origin_keys: Collection[str], outcome: str, now: datetime) -> None:
     """Close the open tasks of those origins: what they asked for is known by now."""
-    answered = update(TABLE).where(_T.origin_key.in_(origin_keys), _T.state == TaskState.OPEN)
     if origin_keys:
+        answered = update(TABLE).where(_T.origin_key.in_(origin_keys), _T.state == TaskState.OPEN)
         connection.execute(answered.values(state=TaskState.DONE, outcome=outcome, done_at=now))
 
 
@@ -68,6 +68,6 @@ def duties(connection: Connection, contact_ids: Collection[int]) -> dict[int, li
 
 def cancel(connection: Connection, ids: Collection[int], now: datetime) -> None:
     """Cancel open tasks: nobody waits for them any more."""
-    stale = update(TABLE).where(in_page(_T.id, ids), _T.state == TaskState.OPEN)
     if ids:
+        stale = update(TABLE).where(in_page(_T.id, ids), _T.state == TaskState.OPEN)
         connection.execute(stale.values(state=TaskState.CANCELLED, done_at=now))

@@ -70,6 +70,20 @@ _MOVED = (
 )
 
 
+def move(connection: Connection, kind: str, timers: Iterable[tuple[int, datetime]]) -> None:
+    """Do what `set_timers` does, where most subjects have a timer already and many of them come to the same moment."""
+    alike: dict[datetime, list[int]] = {}
+    for subject, due in timers:
+        alike.setdefault(due, []).append(subject)
+    others: list[tuple[str, int, datetime]] = []
+    for due, ids in alike.items():
+        many = len(ids) >= _MANY
+        given = {"the_kind": str(kind), "ids": ids, "moment": due}
+        if not many or connection.execute(_MOVING, given).rowcount < len(ids):
+            others += ((kind, subject, due) for subject in ids)
+    set_timers(connection, others)
+
+
 def hold(connection: Connection, timers: Sequence[tuple[int, datetime]], owner: str, lease_seconds: float) -> None:
     """Set the first timers of new messages, given by (message id, due time), as `owner` claimed them for that long.
 
@@ -217,6 +231,12 @@ def _claim(dialect: str, in_lane: bool) -> Any:
 
 
 _OF_KIND = _timers.c.kind == sa.bindparam("the_kind")
+_MANY = 8
+_MOVING = (
+    sa.update(_timers)
+    .where(_OF_KIND, bulk.in_given(_timers.c.subject_id))
+    .values(due_at=sa.bindparam("moment", type_=_timers.c.due_at.type), owner=None, lease_until=None, attempts=0)
+)
 _MINE = sa.and_(_OF_KIND, bulk.in_given(_timers.c.subject_id), _timers.c.owner == sa.bindparam("claimer"))
 _LATER = database_clock(sa.bindparam("seconds", type_=sa.Float()))
 _UNTIL = sa.select(_LATER)

@@ -53,6 +53,22 @@ def test_a_subject_has_one_timer_that_moves(database: Database) -> None:
     assert sorted(rows) == [("enrollment", 1, NOW), ("message", 1, LATER), ("message", 2, NOW)]
 
 
+@pytest.mark.parametrize("moving", [range(1, 4), range(1, 20), range(2, 20)], ids=["few", "one is new", "many"])
+def test_moving_timers_is_setting_them(database: Database, moving: range) -> None:
+    """Some are claimed, some are not there, and one comes to a moment of its own."""
+    set_timers(database, *((subject, NOW) for subject in range(2, 40)))
+    set_timers(database, *((subject, NOW) for subject in range(1, 40)), kind="enrollment")
+    claim(database)
+    moved = [(subject, LATER if subject != 2 else NOW) for subject in moving]
+    found = []
+    for move in (timers.move, lambda c, kind, due: timers.set_timers(c, [(kind, *each) for each in due])):
+        with database.engine.connect() as connection, connection.begin() as transaction:
+            move(connection, TimerKind.MESSAGE, moved)
+            found.append(sorted(map(tuple, connection.execute(sa.select(Timer.__table__)))))
+            transaction.rollback()
+    assert found[0] == found[1]
+
+
 def test_of_one_page_the_last_due_time_counts(database: Database) -> None:
     set_timers(database, (1, LATER), (1, NOW))
     assert subjects(claim(database)) == [1]
