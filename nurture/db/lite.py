@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from nurture.db.values import Same, listed
 
-_SIZES = (100, 10, 1)
-"""How many rows a statement takes, the most first. With more it gets no faster."""
+_MOST = 100
+"""How many rows a statement takes: with more it gets no faster. The rest of a page has a statement of its own."""
 
 Columns = Mapping[str, Sequence[Any] | Same]
 """Values as the driver takes them."""
@@ -50,19 +50,18 @@ def _same(columns: Columns) -> dict[str, Any]:
 def _statements(
     columns: Columns, differing: Sequence[str], same: Mapping[str, Any], count: int
 ) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
-    """Cut the rows into statements of one size after the other; yield a size and the parameters of its statements."""
+    """Cut the rows into statements of one size, and a last one; yield a size and the parameters of its statements."""
     first = tuple(same.values())
     rows = list(zip(*(listed(columns[name], count) for name in differing), strict=True)) or [()] * count
-    start = 0
-    for size in _SIZES if differing else (1,):
-        end = count - (count - start) % size
-        if end > start:
-            begins = range(start, end, size)
-            yield size, [(*first, *chain.from_iterable(rows[begin : begin + size])) for begin in begins]
-        start = end
+    most = _MOST if differing else 1
+    whole = count - count % most
+    if whole:
+        yield most, [(*first, *chain.from_iterable(rows[at : at + most])) for at in range(0, whole, most)]
+    if whole < count:
+        yield count - whole, [(*first, *chain.from_iterable(rows[whole:]))]
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def _inserting(table: str, same: tuple[str, ...], differing: tuple[str, ...], size: int, on_conflict: str) -> str:
     names = ", ".join(f'"{name}"' for name in (*same, *differing))
     rows = f"VALUES ({', '.join('?' * (len(same) + len(differing)))})"
@@ -73,7 +72,7 @@ def _inserting(table: str, same: tuple[str, ...], differing: tuple[str, ...], si
     return f'INSERT INTO "{table}" ({names}) {rows} {on_conflict}'
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def _updating(table: str, keys: tuple[str, ...], same: tuple[str, ...], differing: tuple[str, ...], size: int) -> str:
     places = _places((*differing, *keys)) if size > 1 else {}
     values = [f'"{name}" = {places.get(name, "?")}' for name in (*same, *differing)]

@@ -54,7 +54,12 @@ def set_timers(connection: Connection, timers: Iterable[tuple[str, int, datetime
         return
     if connection.dialect.name == "sqlite":
         kinds, subjects = zip(*moments, strict=True)
-        columns: Columns = {"kind": kinds, "subject_id": subjects, "due_at": tuple(moments.values()), "attempts": Same(0)}
+        columns: Columns = {
+            "kind": kinds,
+            "subject_id": subjects,
+            "due_at": tuple(moments.values()),
+            "attempts": Same(0),
+        }
         lite.insert(connection, "timers", encoded_columns(connection, _timers, columns), len(moments), _MOVED)
         return
     rows = [

@@ -393,7 +393,7 @@ def test_sending_asks_a_constant_number_of_queries_per_page(world: World, querie
 
 def test_the_tick_and_the_review_ask_a_constant_number_of_queries(world: World, queries: Any) -> None:
     counts = []
-    for size in (10, 240):
+    for size in (20, 200):
         world.contacts([f"c{number}@page{size}.example" for number in range(size)])
         with world.database.write() as connection:
             connection.execute(update(tables.Timer).where(tables.Timer.kind == "review").values(due_at=world.now))
