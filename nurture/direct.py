@@ -28,22 +28,25 @@ from nurture import answering, deciding, engine, failpoints, live, planning, rat
 from nurture.core.effects import Plan
 from nurture.core.model import Enrollment, EnrollmentId
 from nurture.core.words import EnrollmentState, MessageState, TimerKind, Voice
-from nurture.db import decisions, enrollments, leases, messages, quotas, tables, timers
+from nurture.db import decisions, enrollments, leases, messages, quotas, situations, tables, timers
 from nurture.db.bulk import reserve_ids
 from nurture.db.session import Database
 from nurture.deciding import Pending
 from nurture.engine import Page
-from nurture.errors import DatabaseError
+from nurture.errors import DatabaseError, Fenced, SuppressionKeyError
 from nurture.planning import Prepared
-from nurture.providers.base import Outcome, Receipt
+from nurture.providers.base import Deadline, Outcome, Receipt
 from nurture.sending import Postroom, Ready, Sent
 
 LEAST = 50
 """How many mails a provider has to carry at once for a page of its own; slower ones are sent to the plain way."""
 
 WORD = "direct:"
-WORD_SECONDS = 120.0
+WORD_SECONDS = 180.0
 """How long the word that a process left counts as fresh, by the database's clock: longer than a page takes."""
+
+RENEW_SECONDS = 60.0
+"""How long a process goes on with the word that it left, before it says it again."""
 
 PLAIN_SECONDS = 3600.0
 """How long everybody goes the plain way after a process that sent directly has not been heard of any more."""
@@ -85,7 +88,7 @@ class Direct:
         """Touch nothing yet."""
         self._database, self._postroom = database, postroom
         self._carrier: str | None = None
-        self._left_word = False
+        self._word: Deadline | None = None
         self.most = engine.PAGE
 
     def __enter__(self) -> Direct:
@@ -98,8 +101,8 @@ class Direct:
 
     def close(self) -> None:
         """Take the word back: this process ended well. Where the database is gone, the word runs out."""
-        if self._left_word:
-            self._left_word = False
+        if self._word is not None:
+            self._word = None
             with suppress(DatabaseError, DBAPIError), self._database.write() as connection:
                 leases.drop(connection, WORD + self._postroom.owner, self._postroom.owner)
 
@@ -110,10 +113,15 @@ class Direct:
         """
         room = self._room()
         self.most = min(engine.PAGE, room) if room >= LEAST else engine.PAGE
-        self._leave_word()
-        going = self._database.unit(lambda connection: self._begin(connection, now)) if room >= LEAST else None
+        if room >= LEAST:
+            self._leave_word()
+            going = self._database.unit(lambda connection: self._begin(connection, now))
+        else:
+            going = None
         if going is None:
-            return Sent(due=engine.tick(self._database, self._postroom.owner, now, limit=self.most))
+            due = engine.tick(self._database, self._postroom.owner, now, limit=self.most)
+            self._carrier = self._carrier if due >= self.most else None  # the next of them may be for another one
+            return Sent(due=due)
         self._carrier = going.carrier or self._carrier
         if not going.mails or going.carrier is None:
             return Sent(due=going.due)
@@ -140,26 +148,24 @@ class Direct:
         return engine.PAGE if carrier is None else carrier.batch
 
     def _leave_word(self) -> None:
-        """Leave word before the first page: what that one does not survive must be known."""
-        if not self._left_word:
-            with self._database.write() as connection:
-                self._say_word(connection)
-            self._left_word = True
+        """Leave word before a page, or renew it: what that page does not survive must be known.
 
-    def _say_word(self, connection: Connection) -> None:
-        leases.acquire(connection, WORD + self._postroom.owner, self._postroom.owner, WORD_SECONDS)
+        By time, not by what is due: a process that idles is alive, and one that was stopped says so when it wakes.
+        """
+        if self._word is None or not self._word.left():
+            with self._database.write() as connection:
+                leases.acquire(connection, WORD + self._postroom.owner, self._postroom.owner, WORD_SECONDS)
+            self._word = Deadline(RENEW_SECONDS)
 
     # --- one transaction ----------------------------------------------------------------------------------------------
 
     def _begin(self, connection: Connection, now: datetime) -> _Going | None:
         """Plan a page of due runs, and let the mail that may go enter `dispatching`; None is to go the plain way."""
-        sending.check_fence(connection, self._postroom)
-        if leases.abandoned(connection, WORD, PLAIN_SECONDS):
+        if self._is_fenced(connection) or leases.abandoned(connection, WORD, PLAIN_SECONDS):
             return None
         page = engine.read(connection, now, self.most)
         if page is None:
             return _Going(0)
-        self._say_word(connection)
         prepared = planning.prepare(connection, page.program, page.versions, page.loaded, page.plans, now)
         sent = self._dispatch(connection, page, prepared, now)
         later = [row for row in prepared.rows if row["origin_key"] not in sent.written]
@@ -171,6 +177,14 @@ class Direct:
         runs.save(connection, page.program, rest, page.versions, page.loaded, page.before, now)
         engine.record_failed(connection, page)
         return _Going(page.due, sent.carrier, sent.mails, held, page)
+
+    def _is_fenced(self, connection: Connection) -> bool:
+        """Say whether nothing may be sent from here. The plain way refuses it, and everything else goes on."""
+        try:
+            sending.check_fence(connection, self._postroom)
+        except (Fenced, SuppressionKeyError):
+            return True
+        return False
 
     def _hold_runs(
         self, connection: Connection, page: Page, plans: Sequence[Plan], mails: Sequence[Ready]
@@ -245,6 +259,8 @@ class Direct:
     def _written(self, connection: Connection, page: Page, pendings: Sequence[Pending], now: datetime) -> list[Ready]:
         """Decide, and write the mail that may go; whatever else there is to say of a message, the plain way says."""
         budget = deciding.budget(connection, self._postroom.policy, now)
+        if budget is not None and pendings[0].real and not _suffices(connection, budget, len(pendings), now):
+            return []
         artifacts = live.artifacts(connection, {pending.row.template_hash for pending in pendings})
         decided = sending.decide_page(pendings, budget, self._postroom, now)
         ready, _ = sending.compose(self._postroom, page.program, decided, artifacts, now)
@@ -276,6 +292,11 @@ class Direct:
         return [message for message in going if message.mail.id not in lost]
 
 
+def _suffices(connection: Connection, budget: int, wanted: int, now: datetime) -> bool:
+    """Say whether a budget suffices for a page and for all that waits already: else everybody goes in turn."""
+    return wanted + timers.count_due(connection, TimerKind.MESSAGE, now, budget + 1) <= budget
+
+
 def _stays(before: Enrollment, after: Enrollment) -> bool:
     """Say whether a run was at the step already whose message it waits for now, and not paused."""
     same = (before.step_id, before.occurrence, before.paused_until) == (after.step_id, after.occurrence, None)
@@ -286,11 +307,15 @@ _GOING_ON = (EnrollmentState.ACTIVE, EnrollmentState.WAITING)
 
 
 def _let_wait(connection: Connection, going: _Going, receipts: Sequence[Receipt], now: datetime) -> None:
-    """Let the held runs wait whose message has not ended, unless somebody has changed them meanwhile."""
+    """Let the held runs wait whose message has not ended, unless somebody has changed them meanwhile.
+
+    Nobody changes the runs of contacts that are locked.
+    """
     ended = {receipt.id for receipt in receipts if receipt.outcome in (Outcome.ACCEPTED, Outcome.REFUSED)}
     open_runs = {m.pending.row.enrollment_id for m in going.mails if m.mail.id not in ended} & going.plans.keys()
     if not open_runs or going.page is None:
         return
+    situations.lock(connection, {message.pending.row.contact_id for message in going.mails})
     page, found = going.page, enrollments.by_ids(connection, open_runs)
     plans = [going.plans[key] for key, run in found.items() if run == page.before[key]]
     runs.save(connection, page.program, plans, page.versions, page.loaded, page.before, now)

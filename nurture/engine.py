@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from nurture import intake, live, runs
+from nurture import intake, live, planning, runs
 from nurture.core.effects import Plan
 from nurture.core.model import ContactId, Enrollment, EnrollmentId, Event, Situation, VersionId
 from nurture.core.program import Program
@@ -76,6 +76,7 @@ def read(connection: Connection, now: datetime, limit: int, *, since: datetime |
     outcomes = _ended_messages(connection, due)
     for run in due:
         _plan(page, run, outcomes)
+    _keep_waiting(connection, page)
     return page
 
 
@@ -136,6 +137,32 @@ def _load(connection: Connection, program: Program, due: Sequence[Enrollment], n
 def _ended_messages(connection: Connection, due: Iterable[Enrollment]) -> dict[str, tuple[MessageState, datetime]]:
     waited = [origin_key(run) for run in due if run.waiting_for == "message"]
     return messages.states_of(connection, waited) if waited else {}
+
+
+def _keep_waiting(connection: Connection, page: Page) -> None:
+    """Let runs wait for their message that would skip its step as too late, though the message is there.
+
+    Its process ended after it had committed the intent to send it, and before it wrote the run.
+    """
+    skipping = [origin_key(before) for plan in page.plans if _skips(page, before := _before(page, plan), plan)]
+    there = messages.states_of(connection, skipping) if skipping else {}
+    for number, plan in enumerate(page.plans if there else ()):
+        if origin_key(before := _before(page, plan)) in there:
+            waiting = replace(before, state=EnrollmentState.WAITING, waiting_for="message")
+            page.plans[number] = Plan(waiting, page.now + planning.SOON)
+
+
+def _before(page: Page, plan: Plan) -> Enrollment:
+    return page.before[plan.enrollment.id]
+
+
+def _skips(page: Page, before: Enrollment, plan: Plan) -> bool:
+    """Say whether a run leaves a step that sends, without having waited for its message."""
+    after = plan.enrollment
+    if before.waiting_for == "message" or (after.step_id == before.step_id and after.state in LIVE_ENROLLMENTS):
+        return False
+    step = page.versions[before.version_id].step(before.step_id or "")
+    return step is not None and step.template is not None
 
 
 def origin_key(run: Enrollment) -> str:

@@ -177,7 +177,7 @@ class Scheduler:
         self._stopping.set()
         if self._clock.running:
             self._clock.shutdown(wait=True)
-            self._direct.close()
+        self._direct.close()
 
     def begin_to_stop(self) -> None:
         """Begin nothing any more, without waiting: for signal handlers."""

@@ -37,21 +37,26 @@ def release(connection: Connection, name: str, holder: str) -> None:
 
 
 def drop(connection: Connection, name: str, holder: str) -> None:
-    """Give the lease back, if `holder` has it, and forget it: nobody else will ask for one of this name."""
-    connection.execute(sa.delete(_LEASES).where(_LEASES.c.name == name, _LEASES.c.holder == holder))
+    """Give the lease back, if nobody but `holder` has it, and forget it: nobody else will ask for one of this name."""
+    mine = sa.or_(_LEASES.c.holder == holder, _LEASES.c.holder.is_(None))
+    connection.execute(sa.delete(_LEASES).where(_LEASES.c.name == name, mine))
 
 
 def abandoned(connection: Connection, prefix: str, seconds: float) -> bool:
-    """Tell whether a lease whose name begins with `prefix` ran out in the last `seconds`, never given back.
+    """Tell whether a lease whose name begins with `prefix` ran out without being given back.
 
-    Its holder was killed, or is stuck. Those that ran out before are forgotten where they are found.
+    Its holder was killed, or is stuck. It counts for `seconds` after somebody found it, however long nobody looked, and
+    is forgotten then.
     """
     held = _LEASES.c
     out = sa.and_(held.name.startswith(prefix, autoescape=True), held.expires_at < database_clock())
-    found = connection.execute(
-        sa.select(held.name, (held.expires_at < database_clock(-seconds)).label("old")).where(out)
-    ).all()
-    old = [row.name for row in found if row.old]
+    age = sa.case((held.holder.is_not(None), "new"), (held.expires_at < database_clock(-seconds), "old"), else_="found")
+    found = connection.execute(sa.select(held.name, age.label("age")).where(out)).all()
+    new = [row.name for row in found if row.age == "new"]
+    old = [row.name for row in found if row.age == "old"]
+    if new:  # from now on it has no holder, and ran out a moment ago
+        now = {"holder": None, "expires_at": database_clock(-1)}
+        connection.execute(sa.update(_LEASES).where(held.name.in_(new)).values(now))
     if old:
         connection.execute(sa.delete(_LEASES).where(held.name.in_(old)))
     return len(found) > len(old)

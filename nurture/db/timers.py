@@ -147,6 +147,12 @@ def due(connection: Connection, kind: str, now: datetime, limit: int) -> list[Cl
     return [Claimed(*row) for row in connection.execute(_due(connection.dialect.name), values).all()]
 
 
+def count_due(connection: Connection, kind: str, now: datetime, most: int) -> int:
+    """Return how many timers of `kind` are due and nobody's; it counts no further than `most`."""
+    first = sa.select(_timers.c.subject_id).where(_timers.c.kind == str(kind), _timers.c.due_at <= now, free())
+    return connection.scalar(sa.select(sa.func.count()).select_from(first.limit(most).subquery())) or 0
+
+
 def release(connection: Connection, kind: str, ids: Sequence[int], owner: str) -> None:
     """Give claims of `owner` back untried: the attempt does not count."""
     if ids:
