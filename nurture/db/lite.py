@@ -5,11 +5,13 @@ A statement of its own for every row takes longer to begin and to end than most 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from nurture.db.values import Same, listed
@@ -25,29 +27,38 @@ def insert(connection: Connection, table: str, columns: Columns, count: int, on_
     """Insert `count` rows, in their order; return how many were inserted or changed."""
     same = _same(columns)
     differing = tuple(name for name in columns if name not in same)
-    written = 0
-    for size, page in _statements(columns, differing, same, count):
-        statement = _inserting(table, tuple(same), differing, size, on_conflict)
-        written += connection.exec_driver_sql(statement, page).rowcount
-    return written
+    pages = _pages(columns, differing, same, count)
+    return _run(
+        connection, ((_inserting(table, tuple(same), differing, size, on_conflict), page) for size, page in pages)
+    )
 
 
 def update(connection: Connection, table: str, keys: Sequence[str], columns: Columns, count: int) -> int:
     """Set the columns that are no `keys` where the keys match; return how many rows were there to change."""
     same = {name: value for name, value in _same(columns).items() if name not in keys}
     differing = tuple(name for name in columns if name not in keys and name not in same)
-    changed = 0
-    for size, page in _statements(columns, (*differing, *keys), same, count):
-        statement = _updating(table, tuple(keys), tuple(same), differing, size)
-        changed += connection.exec_driver_sql(statement, page).rowcount
-    return changed
+    pages = _pages(columns, (*differing, *keys), same, count)
+    return _run(
+        connection, ((_updating(table, tuple(keys), tuple(same), differing, size), page) for size, page in pages)
+    )
+
+
+def _run(connection: Connection, statement: str, page: list[tuple[Any, ...]]) -> int:
+    """Run a statement with the driver itself; return how many rows it wrote."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        written: int = driver.executemany(statement, page).rowcount
+    except sqlite3.Error as error:
+        dialect = connection.dialect
+        raise sa.exc.DBAPIError.instance(statement, None, error, sqlite3.Error, dialect=dialect) from error
+    return written
 
 
 def _same(columns: Columns) -> dict[str, Any]:
     return {name: column.value for name, column in columns.items() if isinstance(column, Same)}
 
 
-def _statements(
+def _pages(
     columns: Columns, differing: Sequence[str], same: Mapping[str, Any], count: int
 ) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
     """Cut the rows into statements of one size, and a last one; yield a size and the parameters of its statements."""
