@@ -39,6 +39,7 @@ _GIVEN_UP = ("40001", "40P01")
 T = TypeVar("T")
 
 _READING = "nurture_reading"
+_SYNC = "nurture_sync"
 
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -80,6 +81,18 @@ class Database:
         """
         other = copy.copy(self)
         other.last_word = last
+        return other
+
+    def restartable(self) -> Database:
+        """Return this database, over the same connections, where a power cut may undo the last writing transactions.
+
+        SQLite then waits for the disk once in a while, and not for every commit. They are undone from the last to the
+        first, and none is any more once a transaction of the database as it was is committed. For work that keeps
+        with its rows how far it came, and tells nobody before such a transaction that it is done.
+        """
+        other = copy.copy(self)
+        if self.dialect == "sqlite":
+            other.engine = self.engine.execution_options(**{_SYNC: "NORMAL"})
         return other
 
     def unit(self, work: Callable[[Connection], T]) -> T:
@@ -212,6 +225,10 @@ def _begin_sqlite(connection: Connection) -> None:
     if connection.info.get(_READING, False) != reading:
         connection.exec_driver_sql(f"PRAGMA query_only={int(reading)}")
         connection.info[_READING] = reading
+    sync = connection.get_execution_options().get(_SYNC, "FULL")
+    if connection.info.get(_SYNC, "FULL") != sync:
+        connection.exec_driver_sql(f"PRAGMA synchronous={sync}")
+        connection.info[_SYNC] = sync
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 

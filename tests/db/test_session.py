@@ -138,6 +138,21 @@ def test_other_urls_are_refused(url: str, said: str) -> None:
     assert "canary" not in str(refused.value)
 
 
+def test_sqlite_waits_for_the_disk_unless_work_can_be_done_again(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/x.db", create=True)
+    hasty, full, normal = database.restartable(), 2, 1
+    for one, sync in ((database, full), (hasty, normal), (hasty, normal), (database, full)):
+        with one.write() as connection:
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == sync
+    database.dispose()
+
+
+def test_restartable_work_is_committed_like_any_other(database: Database) -> None:
+    insert(database.restartable(), "a")
+    insert(database, "b")
+    assert names(database) == ["a", "b"]
+
+
 def test_a_missing_file_is_not_made_by_opening(tmp_path: Path) -> None:
     path = tmp_path / "missing.db"
     with (
