@@ -27,9 +27,9 @@ def insert(connection: Connection, table: str, columns: Columns, count: int, on_
     """Insert `count` rows, in their order; return how many were inserted or changed."""
     same = _same(columns)
     differing = tuple(name for name in columns if name not in same)
-    pages = _pages(columns, differing, same, count)
-    return _run(
-        connection, ((_inserting(table, tuple(same), differing, size, on_conflict), page) for size, page in pages)
+    return sum(
+        _run(connection, _inserting(table, tuple(same), differing, size, on_conflict), page)
+        for size, page in _pages(columns, differing, same, count)
     )
 
 
@@ -37,9 +37,9 @@ def update(connection: Connection, table: str, keys: Sequence[str], columns: Col
     """Set the columns that are no `keys` where the keys match; return how many rows were there to change."""
     same = {name: value for name, value in _same(columns).items() if name not in keys}
     differing = tuple(name for name in columns if name not in keys and name not in same)
-    pages = _pages(columns, (*differing, *keys), same, count)
-    return _run(
-        connection, ((_updating(table, tuple(keys), tuple(same), differing, size), page) for size, page in pages)
+    return sum(
+        _run(connection, _updating(table, tuple(keys), tuple(same), differing, size), page)
+        for size, page in _pages(columns, (*differing, *keys), same, count)
     )
 
 
