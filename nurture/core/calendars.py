@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import chain, islice
 from zoneinfo import ZoneInfo
 
 from nurture.core.countries import zone_of
@@ -102,8 +103,12 @@ def next_open(window: Window, at: datetime, zone: str, seed: str, holidays: froz
     """
     if not window.spread and _never_closes(window, holidays):
         return at
-    for start, end in _openings_from(window, at, zone, holidays):
-        slot = max(at, start + jitter(seed, min(timedelta(minutes=window.spread), end - start)))
+    first = _first_opening(window, at, zone, holidays)
+    for start, end in chain(first, _openings_from(window, first[0][1], zone, holidays) if first else ()):
+        spread = min(timedelta(minutes=window.spread), end - start)
+        if at - start >= spread:  # nobody's share is that late
+            return at
+        slot = max(at, start + jitter(seed, spread))
         if slot < end:
             return slot
     raise ValueError("this window never opens: give it at least one weekday that is not always a holiday")
@@ -173,6 +178,14 @@ def _openings_from(
         for start, end in openings(window, day, zone, holidays):
             if end > at:
                 yield start, end
+
+
+@lru_cache(maxsize=1024)
+def _first_opening(
+    window: Window, at: datetime, zone: str, holidays: frozenset[date]
+) -> tuple[tuple[datetime, datetime], ...]:
+    """Return the opening that ends next, if there is any: the same for most of a page."""
+    return tuple(islice(_openings_from(window, at, zone, holidays), 1))
 
 
 @lru_cache(maxsize=4096)

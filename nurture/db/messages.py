@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -317,7 +318,7 @@ def accept(connection: Connection, taken: Sequence[Mapping[str, Any]], now: date
     `taken` are rows of id, provider_id and wire_id. Lock their contacts first.
     """
     given = {"moment": now, **page_parameters(connection, TABLE, taken)}
-    return sorted(connection.execute(_accept(connection.dialect.name), given).all())
+    return sorted(connection.execute(_accept(connection.dialect.name), given).all(), key=itemgetter(0))
 
 
 @lru_cache(maxsize=2)
