@@ -73,12 +73,11 @@ class _Going:
 
 @dataclass(frozen=True, slots=True)
 class _Dispatched:
-    """What entered `dispatching`: the mail for its provider, the origins written, and those of them that were new."""
+    """What was inserted as `dispatching`, by origin, and the mail of it that its provider is to carry."""
 
     carrier: str | None = None
     mails: Sequence[Ready] = ()
-    written: frozenset[str] = frozenset()
-    new: frozenset[str] = frozenset()
+    origins: frozenset[str] = frozenset()
 
 
 class Direct:
@@ -168,10 +167,10 @@ class Direct:
             return _Going(0)
         prepared = planning.prepare(connection, page.program, page.versions, page.loaded, page.plans, now)
         sent = self._dispatch(connection, page, prepared, now)
-        later = [row for row in prepared.rows if row["origin_key"] not in sent.written]
+        later = [row for row in prepared.rows if row["origin_key"] not in sent.origins]
         new = planning.insert(connection, later, now)
         decisions.record(connection, prepared.held, page.program.hash, now)
-        plans = planning.saved(prepared, {*new, *sent.new}, now)
+        plans = planning.saved(prepared, {*new, *sent.origins}, now)
         held = self._hold_runs(connection, page, plans, sent.mails)
         rest = [plan for plan in plans if plan.enrollment.id not in held]
         runs.save(connection, page.program, rest, page.versions, page.loaded, page.before, now)
@@ -210,17 +209,18 @@ class Direct:
         carrier, mine = self._of_one_carrier(self._due(connection, page, prepared, keyed, now))
         if not mine or carrier is None:
             return _Dispatched(carrier)
-        ready = self._written(connection, page, mine, now)
+        there = messages.known(connection, [pending.row.origin_key for pending in mine])
+        new = [pending for pending in mine if pending.row.origin_key not in there]
+        going = begun = self._written(connection, page, new, now)
         failpoints.reach(failpoints.DECIDED)
-        inserted = self._insert(connection, ready, keyed, carrier, now)
-        going = new = [message for message in ready if message.mail.id in inserted]
+        self._insert(connection, begun, keyed, carrier, now)
         if connection.dialect.name == "postgresql":
             going = self._withdraw(connection, going, now)
         if self._postroom.providers[carrier].real:
             quotas.count(connection, now.date(), Counter(message.pending.row.sender_id for message in going))
         decided = [answering.decided(message.pending, message.answer) for message in going]
         decisions.record(connection, decided, page.program.hash, now)
-        return _Dispatched(carrier, going, _origins(ready), _origins(new))
+        return _Dispatched(carrier, going, frozenset(message.pending.row.origin_key for message in begun))
 
     def _due(
         self, connection: Connection, page: Page, prepared: Prepared, keyed: Mapping[int, Row], now: datetime
@@ -268,7 +268,7 @@ class Direct:
 
     def _insert(
         self, connection: Connection, ready: Sequence[Ready], keyed: Mapping[int, Row], carrier: str, now: datetime
-    ) -> set[int]:
+    ) -> None:
         common = {
             "state": MessageState.DISPATCHING,
             "owner": self._postroom.owner,
@@ -278,10 +278,9 @@ class Direct:
             "provider": carrier,
         }
         rows = [{**keyed[message.mail.id], **common, **sending.kept(message)} for message in ready]
-        inserted = messages.begin(connection, rows)
-        held = [(row["id"], row["due_at"]) for row in rows if row["id"] in inserted]
+        messages.begin(connection, rows)
+        held = [(row["id"], row["due_at"]) for row in rows]
         timers.hold(connection, held, self._postroom.owner, sending.LEASE_SECONDS)
-        return inserted
 
     def _withdraw(self, connection: Connection, going: Sequence[Ready], now: datetime) -> list[Ready]:
         """Take those back that somebody has forbidden since they were decided: the plain way decides them again."""
@@ -319,7 +318,3 @@ def _let_wait(connection: Connection, going: _Going, receipts: Sequence[Receipt]
     page, found = going.page, enrollments.by_ids(connection, open_runs)
     plans = [going.plans[key] for key, run in found.items() if run == page.before[key]]
     runs.save(connection, page.program, plans, page.versions, page.loaded, page.before, now)
-
-
-def _origins(ready: Sequence[Ready]) -> frozenset[str]:
-    return frozenset(message.pending.row.origin_key for message in ready)

@@ -32,7 +32,16 @@ from sqlalchemy import (
 
 from nurture.core.words import LIVE_ENROLLMENTS, MessageState, Scope, TimerKind, Voice
 from nurture.db import tables
-from nurture.db.bulk import in_given, in_page, insert_new, page_columns, page_parameters, reserve_ids, update_rows
+from nurture.db.bulk import (
+    in_given,
+    in_page,
+    insert_new,
+    insert_rows,
+    page_columns,
+    page_parameters,
+    reserve_ids,
+    update_rows,
+)
 from nurture.db.clock import database_clock
 
 TABLE = tables.Message.__table__
@@ -61,13 +70,18 @@ def plan(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str,
     return dict(insert_new(connection, TABLE, keyed, ["origin_key"], ["origin_key", "id"]))
 
 
-def begin(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[int]:
-    """Insert messages that enter `dispatching` as they are planned; return the keys of those whose origin was new.
+def known(connection: Connection, origins: Collection[str]) -> set[str]:
+    """Return those of the origins of which there are messages."""
+    return set(connection.scalars(_KNOWN, {"ids": list(origins)})) if origins else set()
+
+
+def begin(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert messages that enter `dispatching` as they are planned. Their origins are new: see `known`.
 
     The caller has decided about them in this transaction, over contacts that it has locked. On PostgreSQL `forbidden`
     asks afterwards what somebody else may have committed meanwhile; SQLite has one writer.
     """
-    return {key for (key,) in insert_new(connection, TABLE, rows, ["origin_key"], ["id"])}
+    insert_rows(connection, TABLE, rows)
 
 
 def forbidden(connection: Connection, ids: Collection[int], owner: str, now: datetime) -> set[int]:
@@ -97,6 +111,7 @@ def contacts_of(connection: Connection, ids: Collection[int]) -> set[int]:
     return set(connection.scalars(_CONTACTS_OF, {"ids": list(ids)}))
 
 
+_KNOWN = select(M.origin_key).where(in_given(M.origin_key))
 _BY_IDS = select(TABLE).where(in_given(M.id)).order_by(M.id)
 _CONTACTS_OF = select(M.contact_id).where(in_given(M.id))
 
