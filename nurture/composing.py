@@ -24,7 +24,7 @@ from nurture.mail.keys import KeyRing
 from nurture.mail.thread import reply_subject, split_references
 from nurture.mail.wire import Outgoing, tamed
 from nurture.program.artifact import Artifact
-from nurture.program.links import unsubscribe_url
+from nurture.program.links import signer, unsubscribe_url
 from nurture.program.render import render
 
 
@@ -76,8 +76,8 @@ class Writer:
     def __init__(self, program: Program, links: Links) -> None:
         """Write what `program` says, with links that `links` signs."""
         self._program = program
-        self._links = links
-        self._tellers: dict[Artifact, Teller] = {}
+        self._sign = signer(links.public_url, links.ring, Scope.MARKETING)
+        self._tellers: dict[str, Teller] = {}
 
     def compose(
         self,
@@ -90,10 +90,10 @@ class Writer:
     ) -> Composed:
         """Render a template for a contact; see the function `compose`."""
         contact, names = situation.contact, artifact.variables
-        named = (self._tellers.get(artifact) or self._teller(artifact))(contact)
+        named = (self._tellers.get(artifact.hash) or self._teller(artifact))(contact)
         url = None
         if voice is Voice.MARKETING:
-            url = _unsubscribe(self._links, contact.id, contact.address_hash or "")
+            url = self._sign(contact.id, contact.address_hash or "")
             if "unsubscribe_url" in names:
                 named["unsubscribe_url"] = url
         if "first_of_run" in names:
@@ -105,7 +105,7 @@ class Writer:
     def _teller(self, artifact: Artifact) -> Teller:
         program = self._program
         tell = teller(artifact.variables, program.lifecycle, program.company, program.fields)
-        self._tellers[artifact] = tell
+        self._tellers[artifact.hash] = tell
         return tell
 
 
@@ -118,7 +118,9 @@ def again(row: Row[Any], artifact: Artifact, links: Links) -> Composed:
     """Render marketing mail a second time, from the values that its message kept."""
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in (row.variables or {}).items()}
     rendered = render(artifact, values)
-    url = values.get("unsubscribe_url") or _unsubscribe(links, ContactId(row.contact_id), row.to_hash)
+    url = values.get("unsubscribe_url") or unsubscribe_url(
+        links.public_url, links.ring, ContactId(row.contact_id), row.to_hash, Scope.MARKETING
+    )
     return Composed(rendered.subject, rendered.text, rendered.html, values, str(url), rendered.tame, rendered.undotted)
 
 
@@ -128,24 +130,24 @@ def outgoing(
     """Return a message row (or what looks like one) with its content as the mail that a provider is given."""
     first, last = contact.first_name, contact.last_name
     key, references = row.id, row.thread_references
-    mail = Outgoing(
-        id=key,
-        voice=_VOICES[row.voice],
-        from_address=sender.address,
-        from_name=sender.display_name,
-        to_address=row.to_address,
-        to_name=f"{first} {last}" if first and last else first or last or "",
-        subject=content.subject,
-        text=content.text,
-        html=content.html,
-        message_id=row.message_id_header,
-        date=row.date_header or now,
-        reply_to=sender.reply_to,
-        in_reply_to=row.in_reply_to,
-        references=split_references(references) if references else (),
-        unsubscribe_url=content.unsubscribe,
-        feedback_id=_feedback_id(row.template, sequence, sender.name) if content.unsubscribe else None,
-        metadata={"message": str(key), "origin": row.origin_key},
+    mail = Outgoing(  # in their order: to name each takes as long as all the rest
+        key,
+        _VOICES[row.voice],
+        sender.address,
+        sender.display_name,
+        row.to_address,
+        f"{first} {last}" if first and last else first or last or "",
+        content.subject,
+        content.text,
+        content.html,
+        row.message_id_header,
+        row.date_header or now,
+        sender.reply_to,
+        row.in_reply_to,
+        split_references(references) if references else (),
+        content.unsubscribe,
+        _feedback_id(row.template, sequence, sender.name) if content.unsubscribe else None,
+        {"message": str(key), "origin": row.origin_key},
     )
     return tamed(mail, undotted=content.undotted) if content.tame else mail
 
@@ -164,10 +166,6 @@ def redirected(mail: Outgoing, to: str | None) -> Outgoing:
 def _feedback_id(template: str, sequence: str | None, sender: str) -> str:
     """Return `template:sequence:nurture:sender`: what mailbox providers group complaint rates by."""
     return f"{template.replace('/', '-')}:{sequence or 'none'}:nurture:{sender}"
-
-
-def _unsubscribe(links: Links, contact_id: ContactId, address_hash: str) -> str:
-    return unsubscribe_url(links.public_url, links.ring, contact_id, address_hash, Scope.MARKETING)
 
 
 def content_hash(

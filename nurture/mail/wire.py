@@ -10,7 +10,7 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -66,9 +66,15 @@ def tamed(outgoing: Outgoing, *, undotted: bool) -> Outgoing:
 
     Whoever wrote them may know; then nobody has to look for what would need encoding, a boundary or dot-stuffing.
     """
-    object.__setattr__(outgoing, "tame", True)
-    object.__setattr__(outgoing, "undotted", undotted)
+    _set_tame(outgoing, True)
+    _set_undotted(outgoing, undotted)
     return outgoing
+
+
+_set_tame: Callable[[Outgoing, bool], None] = vars(Outgoing)["tame"].__set__
+_set_undotted: Callable[[Outgoing, bool], None] = vars(Outgoing)["undotted"].__set__
+_set_written: Callable[[Outgoing, bytes], None] = vars(Outgoing)["written"].__set__
+"""They are no part of the value, which stays as it is."""
 
 
 def to_bytes(outgoing: Outgoing, *, eight_bit: bool = True) -> bytes:
@@ -82,7 +88,7 @@ def to_bytes(outgoing: Outgoing, *, eight_bit: bool = True) -> bytes:
     octets = outgoing.written
     if octets is None:  # once: the hash that is kept of a mail and the connection that carries it want the same
         octets = _write(outgoing, eight_bit=True)
-        object.__setattr__(outgoing, "written", octets)
+        _set_written(outgoing, octets)
     return octets
 
 
@@ -259,7 +265,7 @@ def _date_line(moment: datetime) -> str:
 def _content(outgoing: Outgoing, eight_bit: bool) -> bytes:
     if outgoing.tame and outgoing.html is not None and (content := _tame_content(outgoing, eight_bit)):
         return content
-    object.__setattr__(outgoing, "undotted", False)  # what is encoded may have such lines
+    _set_undotted(outgoing, False)  # what is encoded may have such lines
     text = _part("plain", outgoing.text, eight_bit)
     if outgoing.html is None:
         return b"".join(text) if text[1].endswith(b"\r\n") else b"%b%b\r\n" % text

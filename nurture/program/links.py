@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from binascii import b2a_base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -37,7 +38,24 @@ def unsubscribe_url(public_url: str, ring: KeyRing, contact_id: ContactId, addre
     Without a public URL it leads to this machine; real providers are held back then (the unsubscribe gate). Raises
     ValueError for a hash that is not `<key id>:<hex>`.
     """
-    return _base(public_url) + _write(ring, contact_id, address_hash, scope)
+    return signer(public_url, ring, scope)(contact_id, address_hash)
+
+
+def signer(public_url: str, ring: KeyRing, scope: Scope) -> Callable[[ContactId, str], str]:
+    """Return what makes `unsubscribe_url` of a contact id and an address hash, for one contact after the other."""
+    base = (public_url or LOCAL_URL).rstrip("/") + UNSUBSCRIBE_PATH
+    head = bytes((_VERSION,)) + _LETTERS[scope]
+
+    def url(contact_id: ContactId, address_hash: str) -> str:
+        """Join version, scope, contact (8 bytes), key id (with its length) and hash, and sign them."""
+        key_id, _, digest = address_hash.partition(":")
+        if not key_id or not digest:
+            raise ValueError("an address hash reads `<key id>:<hex>`")
+        payload = b"%b%b%b%b" % (head, contact_id.to_bytes(8, "big"), _name(key_id), bytes.fromhex(digest))
+        token = b2a_base64(payload + ring.sign(_PURPOSE, payload), newline=False).translate(_URL_SAFE)
+        return base + token.decode("ascii").rstrip("=")
+
+    return url
 
 
 def read_unsubscribe(token: str, ring: KeyRing) -> UnsubscribeToken | None:
@@ -59,17 +77,6 @@ _LETTERS = {Scope.ALL: b"a", Scope.MARKETING: b"m", Scope.PERSONAL: b"p"}
 _SCOPES = {letter: scope for scope, letter in _LETTERS.items()}
 
 
-def _write(ring: KeyRing, contact_id: ContactId, address_hash: str, scope: Scope) -> str:
-    """Join version, scope, contact (8 bytes), key id (with its length) and hash, and sign them."""
-    key_id, _, digest = address_hash.partition(":")
-    if not key_id or not digest:
-        raise ValueError("an address hash reads `<key id>:<hex>`")
-    payload = _HEADS[scope] + contact_id.to_bytes(8, "big") + _name(key_id) + bytes.fromhex(digest)
-    encoded = b2a_base64(payload + ring.sign(_PURPOSE, payload), newline=False)
-    return encoded.translate(_URL_SAFE).decode("ascii").rstrip("=")
-
-
-_HEADS = {scope: bytes((_VERSION,)) + letter for scope, letter in _LETTERS.items()}
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
@@ -77,11 +84,6 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 def _name(key_id: str) -> bytes:
     name = key_id.encode("ascii")
     return bytes((len(name),)) + name
-
-
-@lru_cache(maxsize=16)
-def _base(public_url: str) -> str:
-    return (public_url or LOCAL_URL).rstrip("/") + UNSUBSCRIBE_PATH
 
 
 def _read(payload: bytes) -> UnsubscribeToken | None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import contains, eq, ge, gt, itemgetter, le, lt, ne
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import nodes
 from markupsafe import escape
@@ -22,19 +22,12 @@ Known = Mapping[str, Any]
 Reader = Callable[[Known], Any]
 
 
-class Filled(NamedTuple):
-    """A mail's parts with the values in them; `html` is None where there is no such template.
+Filled = tuple[str, str, str | None, bool, bool, bool]
+"""A mail's subject, text and HTML with the values in them, and what is known of that.
 
-    `has_braces` is false where nothing can look like a raw tag. `tame` and `undotted` are what `wire.tamed` promises of
-    text and HTML; where they are false, it is only not known.
-    """
-
-    subject: str
-    text: str
-    html: str | None
-    has_braces: bool
-    tame: bool
-    undotted: bool
+The first mark is false where nothing can look like a raw tag. The others are `tame` and `undotted`, as `wire.tamed`
+promises it of text and HTML; where they are false, it is only not known.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +56,8 @@ class Quick:
             texts = False
         if len(words) > MAX_TEXT:  # Jinja knows whether that is too long
             return None
-        plain = texts and not _has_special(words)
+        ordinary = texts and _ORDINARY.fullmatch(words) is not None
+        plain = ordinary or (texts and not _has_special(words))
         as_they_are = texts and not self.computes
         as_text = known if as_they_are else _Shown(known, False, known if texts else {})
         as_html = known if as_they_are and plain else _Shown(known, True, known if plain else {})
@@ -77,12 +71,19 @@ class Quick:
             _write(self.html or (), known, as_html, html, taken)
         except Exception:  # noqa: BLE001 - whatever it is, Jinja knows what to say
             return None
-        braces = self.has_braces or "{" in words
-        filled = "".join(subject), "".join(text), None if self.html is None else "".join(html)
-        if not self.tame:
-            return Filled(*filled, braces, tame=False, undotted=False)
-        shown: Collection[str] = known.values() if as_they_are else taken
-        return Filled(*filled, braces, _are_tame(shown), self.undotted and _are_undotted(shown))
+        sure = ordinary and as_they_are
+        return (
+            "".join(subject),
+            "".join(text),
+            None if self.html is None else "".join(html),
+            self.has_braces or (not ordinary and "{" in words),
+            self.tame and (sure or _are_tame(taken)),
+            self.undotted and (sure or _are_undotted(taken)),
+        )
+
+
+_ORDINARY = re.compile(r"[^\0\r\n=&<>'\"{.][^\0\r\n=&<>'\"{]*+(?:\n[^\0\r\n=&<>'\"{.][^\0\r\n=&<>'\"{]*+)*+")
+"""Texts parted by line ends that neither HTML nor anything on a mail's way takes for more than texts."""
 
 
 def understand(subject: nodes.Template, text: nodes.Template, html: nodes.Template | None) -> Quick | None:

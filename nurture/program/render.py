@@ -57,19 +57,25 @@ def render(
     Raises TemplateError that names the template and, where one is unknown, the variable and where it is read.
     """
     try:
-        filled = _filled(artifact, values, budget, quickly)
+        prepared, known = _prepared(artifact), _known(artifact, values)
+        filled = prepared.quick.write(known) if quickly and prepared.quick else None
+        if filled is None or not _fits(filled, budget):
+            filled = _fill_plainly(prepared, known, budget)
     except jinja2.UndefinedError as error:
         raise _unknown(artifact, error) from None
     except _FAILURES as error:
         raise TemplateError(
             f"the template {artifact.name!r} cannot be rendered: {error}", template=artifact.name
         ) from None
-    subject, text = " ".join(filled.subject.split()), filled.text.strip()
-    html = html_of(text) if filled.html is None else filled.html
+    subject, text, html, has_braces, tame, undotted = filled
+    subject, text = " ".join(subject.split()), text.strip()
+    if html is None:
+        html = html_of(text)
     if "\n\n\n" in text:
         text = _GAPS.sub("\n\n", text)
-    _check_whole(artifact, subject, text, html, could_be_raw=filled.has_braces)
-    return Rendered(subject, text + "\n", html, filled.tame, filled.undotted and not text.startswith("."))
+    if has_braces or not (subject and text) or not html or html.isspace():
+        _check_whole(artifact, subject, text, html)
+    return Rendered(subject, text + "\n", html, tame, undotted and not text.startswith("."))
 
 
 _FAILURES = (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError, SyntaxError)
@@ -101,14 +107,6 @@ def _prepared(artifact: Artifact) -> _Prepared:
     )
 
 
-def _filled(artifact: Artifact, values: Mapping[str, Value], budget: Budget, quickly: bool) -> Filled:
-    prepared, known = _prepared(artifact), _known(artifact, values)
-    filled = prepared.quick.write(known) if quickly and prepared.quick else None
-    if filled is None or not _fits(filled, budget):
-        return _fill_plainly(prepared, known, budget)
-    return filled
-
-
 def _known(artifact: Artifact, values: Mapping[str, Value]) -> Mapping[str, Value]:
     """Return the known values that the template names."""
     if _all_wanted(artifact, values):
@@ -124,7 +122,8 @@ def _all_wanted(artifact: Artifact, values: Mapping[str, Value]) -> bool:
 
 def _fits(filled: Filled, budget: Budget) -> bool:
     """Tell whether each part is certainly short enough: no character has more than four bytes."""
-    return max(len(filled.subject), len(filled.text), len(filled.html or "")) * 4 <= budget.output_bytes
+    subject, text, html = filled[:3]
+    return (len(subject) + len(text) + len(html or "")) * 4 <= budget.output_bytes
 
 
 def _fill_plainly(prepared: _Prepared, known: Mapping[str, Value], budget: Budget) -> Filled:
@@ -133,7 +132,7 @@ def _fill_plainly(prepared: _Prepared, known: Mapping[str, Value], budget: Budge
     context: dict[str, object] = {**known, TURNS: [budget.turns]}
     subject, text = _fill(prepared.subject, context, budget), _fill(prepared.text, context, budget)
     html = None if prepared.html is None else _fill(prepared.html, context, budget)
-    return Filled(subject, text, html, has_braces=True, tame=False, undotted=False)
+    return subject, text, html, True, False, False
 
 
 def _check_lengths(known: Mapping[str, Value]) -> None:
@@ -170,12 +169,12 @@ def _unknown(artifact: Artifact, error: jinja2.UndefinedError) -> TemplateError:
     return TemplateError(f"{what}: {hint}", template=artifact.name, variable=name, line=line)
 
 
-def _check_whole(artifact: Artifact, subject: str, text: str, html: str, *, could_be_raw: bool) -> None:
-    """Refuse a mail with an empty part or a raw tag; only braces in a value or a constant could make one."""
+def _check_whole(artifact: Artifact, subject: str, text: str, html: str) -> None:
+    """Refuse a mail with an empty part or a raw tag."""
     for part, content in (("subject", subject), ("text", text), ("HTML part", html)):
         if not content or content.isspace():
             what = f"the {part} of {artifact.name!r} is empty for this contact: give its values a default"
             raise TemplateError(what, template=artifact.name)
-        if could_be_raw and ("{{" in content or "{%" in content):
+        if "{{" in content or "{%" in content:
             what = f"the {part} of {artifact.name!r} still has a raw {{{{ or {{% in it: look at the contact's values"
             raise TemplateError(what, template=artifact.name)
