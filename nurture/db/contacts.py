@@ -1,6 +1,6 @@
 """Contacts as the core knows them, with their account and their owner, for a page: three queries.
 
-Rows are unpacked by place, in the order of the dataclass: by name, a page of 500 took twice as long.
+They are made of the columns of each query, which are in the order of the dataclass.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, and_, select
 from nurture.core.model import Account, Contact, ContactId, Rep
 from nurture.db import tables
 from nurture.db.bulk import in_given
+from nurture.db.fetching import by_columns
 
 C = tables.Contact.__table__.c
 A = tables.Account.__table__.c
@@ -22,15 +23,20 @@ ADDRESS = tables.Address.__table__.c
 
 def read(connection: Connection, ids: Collection[int]) -> dict[ContactId, Contact]:
     """Return contacts by key, in the order of their keys."""
-    rows = connection.execute(_CONTACTS, {"ids": list(ids)}).all()
-    accounts = _accounts(connection, {row[0] for row in rows if row[0] is not None})
-    owners = _reps(connection, {row[1] for row in rows if row[1] is not None})
-    found = {}
-    for account_id, owner_id, key, *about, fields, created_at, address_hash in rows:
-        account, owner = accounts.get(account_id), owners.get(owner_id)
-        of_contact = (key, *about, account, owner, fields or {}, created_at, address_hash)
-        found[ContactId(key)] = Contact(*of_contact)
-    return found
+    account_ids, owner_ids, keys, *about, fields, created, hashes = by_columns(
+        connection, _CONTACTS, {"ids": list(ids)}
+    )
+    accounts = map(_accounts(connection, set(account_ids) - _NOBODY).get, account_ids)
+    owners = map(_reps(connection, set(owner_ids) - _NOBODY).get, owner_ids)
+    found = map(Contact, keys, *about, accounts, owners, map(_or_empty, fields), created, hashes)
+    return dict(zip(map(ContactId, keys), found, strict=True))
+
+
+_NOBODY = {None}
+
+
+def _or_empty(fields: Any) -> Any:
+    return fields or {}
 
 
 def _contacts() -> Select[Any]:
@@ -51,14 +57,15 @@ _REPS = select(*_OF_REP).where(in_given(R.id))
 
 
 def _accounts(connection: Connection, ids: Collection[int]) -> dict[int, Account]:
-    rows = connection.execute(_ACCOUNTS, {"ids": list(ids)}).all() if ids else ()
-    found = {}
-    for key, *about, technologies, owner_id, fields in rows:
-        of_account = (key, *about, tuple(technologies or ()), owner_id, fields or {})
-        found[key] = Account(*of_account)
-    return found
+    if not ids:
+        return {}
+    keys, *about, technologies, owners, fields = by_columns(connection, _ACCOUNTS, {"ids": list(ids)})
+    used = (tuple(names or ()) for names in technologies)
+    return dict(zip(keys, map(Account, keys, *about, used, owners, map(_or_empty, fields)), strict=True))
 
 
 def _reps(connection: Connection, ids: Collection[int]) -> dict[int, Rep]:
-    rows = connection.execute(_REPS, {"ids": list(ids)}).all() if ids else ()
-    return {key: Rep(key, *about) for key, *about in rows}
+    if not ids:
+        return {}
+    keys, *about = by_columns(connection, _REPS, {"ids": list(ids)})
+    return dict(zip(keys, map(Rep, keys, *about), strict=True))

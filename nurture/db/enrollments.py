@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -14,6 +14,7 @@ from nurture.core.onward import SET, Stride
 from nurture.core.words import EnrollmentState
 from nurture.db import tables
 from nurture.db.bulk import in_given, insert_rows, reserve_ids, update_rows
+from nurture.db.fetching import by_columns
 
 TABLE = tables.Enrollment.__table__
 _C = TABLE.c
@@ -110,14 +111,11 @@ _MOVING = (
     .where(in_given(_C.id))
     .values({name: bindparam(parameter, type_=_C[name].type) for name, parameter in _MOVED.items()})
 )
+_STATE = tuple(Enrollment.__dataclass_fields__).index("state")
 _STATES = {state.value: state for state in EnrollmentState}
 
 
-def _read(connection: Connection, query: Select[Any], ids: Collection[int]) -> list[Enrollment]:
-    """Return the runs of a query of `_COLUMNS`, which are the fields of a run in their order (by name: three times
-    as long)."""
-    rows = connection.execute(query, {"ids": list(ids)}).all()
-    return [
-        Enrollment(key, contact_id, sequence, version_id, run, _STATES[state], *others)
-        for key, contact_id, sequence, version_id, run, state, *others in rows
-    ]
+def _read(connection: Connection, query: Select[Any], ids: Collection[int]) -> Iterable[Enrollment]:
+    """Return the runs of a query of `_COLUMNS`, which are the fields of a run in their order."""
+    columns = by_columns(connection, query, {"ids": list(ids)})
+    return map(Enrollment, *columns[:_STATE], map(_STATES.__getitem__, columns[_STATE]), *columns[_STATE + 1 :])
