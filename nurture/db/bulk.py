@@ -141,12 +141,13 @@ def in_page(column: Any, ids: Iterable[Any]) -> sa.ColumnElement[bool]:
     return _InPage(column, sa.bindparam(None, list(ids), type_=_Page(_type_of(column)), unique=True))
 
 
-def in_given(column: Any) -> sa.ColumnElement[bool]:
-    """Return the condition that `column` is one of the list that a statement is given as `ids`.
+def in_given(column: Any, name: str = "ids") -> sa.ColumnElement[bool]:
+    """Return the condition that `column` is one of the list that a statement is given as `ids`, or as `name`.
 
-    For statements that are made once: making one takes as long as running it for a few rows.
+    For statements that are made once: making one takes as long as running it for a few rows, and keeps its list alive
+    until Python looks for cycles.
     """
-    return _InPage(column, sa.bindparam("ids", type_=_Page(_type_of(column))))
+    return _InPage(column, sa.bindparam(name, type_=_Page(_type_of(column))))
 
 
 class _InPage(FunctionElement[bool]):

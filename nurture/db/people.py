@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, text
+from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, text
 
 from nurture.core.model import ContactId, Rep, RepId
 from nurture.core.words import Voice
 from nurture.db import tables
-from nurture.db.bulk import in_page, insert_new, insert_rows, reserve_ids
+from nurture.db.bulk import in_given, in_page, insert_new, insert_rows, reserve_ids
 from nurture.db.session import Database
 
 _CONTACT = tables.Contact.__table__
@@ -39,16 +40,22 @@ def lock_new(connection: Connection) -> None:
 
 def by_address(connection: Connection, email_keys: Collection[str]) -> dict[str, ContactId]:
     """Return the contacts of normalized addresses, as far as there are any."""
-    query = select(_ADDRESS.c.email_key, _ADDRESS.c.contact_id).where(in_page(_ADDRESS.c.email_key, email_keys))
-    return {row.email_key: row.contact_id for row in connection.execute(query)} if email_keys else {}
+    given = {"ids": list(email_keys)}
+    return {row.email_key: row.contact_id for row in connection.execute(_BY_ADDRESS, given)} if email_keys else {}
+
+
+_BY_ADDRESS = select(_ADDRESS.c.email_key, _ADDRESS.c.contact_id).where(in_given(_ADDRESS.c.email_key))
 
 
 def by_external_id(connection: Connection, system: str, ids: Collection[str]) -> dict[str, ContactId]:
     """Return the contacts that `system` knows by those ids, as far as there are any."""
-    query = select(_EXTERNAL.c.external_id, _EXTERNAL.c.contact_id).where(
-        _EXTERNAL.c.system == system, in_page(_EXTERNAL.c.external_id, ids)
-    )
-    return {row.external_id: row.contact_id for row in connection.execute(query)} if ids else {}
+    given = {"the_system": system, "ids": list(ids)}
+    return {row.external_id: row.contact_id for row in connection.execute(_BY_EXTERNAL_ID, given)} if ids else {}
+
+
+_BY_EXTERNAL_ID = select(_EXTERNAL.c.external_id, _EXTERNAL.c.contact_id).where(
+    _EXTERNAL.c.system == bindparam("the_system"), in_given(_EXTERNAL.c.external_id)
+)
 
 
 def by_any_external_id(connection: Connection, ids: Collection[str]) -> dict[str, set[ContactId]]:
@@ -110,21 +117,28 @@ def contact_rows(connection: Connection, ids: Collection[int]) -> dict[int, Row[
 
 def contact_columns(connection: Connection, ids: Collection[int], names: Sequence[str]) -> dict[int, dict[str, Any]]:
     """Return some columns of contacts, by id: less than half the work of whole rows."""
-    query = select(_CONTACT.c.id, *(_CONTACT.c[name] for name in names)).where(in_page(_CONTACT.c.id, ids))
-    return {key: dict(zip(names, row, strict=True)) for key, *row in connection.execute(query)} if ids else {}
+    rows = connection.execute(_contact_columns(tuple(names)), {"ids": list(ids)}) if ids else ()
+    return {key: dict(zip(names, row, strict=True)) for key, *row in rows}
+
+
+@lru_cache(maxsize=8)
+def _contact_columns(names: tuple[str, ...]) -> Select[Any]:
+    return select(_CONTACT.c.id, *(_CONTACT.c[name] for name in names)).where(in_given(_CONTACT.c.id))
 
 
 def address_keys(connection: Connection, ids: Collection[int]) -> dict[int, list[str]]:
     """Return the normalized addresses of contacts, the primary one first."""
-    query = (
-        select(_ADDRESS.c.contact_id, _ADDRESS.c.email_key)
-        .where(in_page(_ADDRESS.c.contact_id, ids))
-        .order_by(_ADDRESS.c.is_primary.desc(), _ADDRESS.c.id)
-    )
     found: dict[int, list[str]] = {}
-    for row in connection.execute(query) if ids else ():
+    for row in connection.execute(_ADDRESSES, {"ids": list(ids)}) if ids else ():
         found.setdefault(row.contact_id, []).append(row.email_key)
     return found
+
+
+_ADDRESSES = (
+    select(_ADDRESS.c.contact_id, _ADDRESS.c.email_key)
+    .where(in_given(_ADDRESS.c.contact_id))
+    .order_by(_ADDRESS.c.is_primary.desc(), _ADDRESS.c.id)
+)
 
 
 def lineage(connection: Connection, contact_id: int) -> list[int]:
@@ -144,8 +158,12 @@ def accounts(connection: Connection, domains: Collection[str], name_keys: Collec
     """Return the accounts of those domains or (case-folded) names, oldest first."""
     if not domains and not name_keys:
         return []
-    named = or_(in_page(_ACCOUNT.c.domain, domains), in_page(_ACCOUNT.c.name_key, name_keys))
-    return list(connection.execute(select(_ACCOUNT).where(named).order_by(_ACCOUNT.c.id)))
+    given = {"domains": list(domains), "names": list(name_keys)}
+    return list(connection.execute(_ACCOUNTS, given))
+
+
+_NAMED = or_(in_given(_ACCOUNT.c.domain, "domains"), in_given(_ACCOUNT.c.name_key, "names"))
+_ACCOUNTS = select(_ACCOUNT).where(_NAMED).order_by(_ACCOUNT.c.id)
 
 
 # --- reps -------------------------------------------------------------------------------------------------------------

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from nurture.core.model import ContactId, Suppressed
 from nurture.core.words import Scope
 from nurture.db import tables
-from nurture.db.bulk import in_page, insert_new
+from nurture.db.bulk import in_given, insert_new
 from nurture.mail.keys import KeyRing
 
 _SUPPRESSION = tables.Suppression.__table__
@@ -66,9 +66,8 @@ def renew(connection: Connection, ring: KeyRing, email_keys: Collection[str], no
 
 def by_hashes(connection: Connection, hashes: Collection[str]) -> dict[str, list[Suppressed]]:
     """Return what is suppressed for each keyed hash, oldest first; hashes without any are absent."""
-    query = select(_SUPPRESSION).where(in_page(_SUPPRESSION.c.address_hash, hashes)).order_by(_SUPPRESSION.c.id)
     found: dict[str, list[Suppressed]] = {}
-    for row in connection.execute(query) if hashes else ():
+    for row in connection.execute(_BY_HASHES, {"ids": list(hashes)}) if hashes else ():
         wish = Suppressed(Scope(row.scope), row.reason, row.created_at)
         found.setdefault(row.address_hash, []).append(wish)
     return found
@@ -80,15 +79,19 @@ def contacts_of(connection: Connection, page: Collection[Wish]) -> dict[str, Con
     Where a wish does not tell the plain address, every address there is has to be looked at, once for all of them.
     """
     plain = {wish.address_hash: wish.address for wish in page if wish.address is not None}
-    found = _holders(connection, _ADDRESS.c.email_key, plain.values()) if plain else {}
+    found = _holders(connection, _BY_ADDRESS, plain.values()) if plain else {}
     hashed = {wish.address_hash for wish in page} - plain.keys()
-    found |= _holders(connection, _ADDRESS.c.address_hash, hashed) if hashed else {}
+    found |= _holders(connection, _BY_HASH, hashed) if hashed else {}
     return {key: contact for key, contact in found.items() if key in plain or key in hashed}
 
 
-def _holders(connection: Connection, column: Any, known: Collection[str]) -> dict[str, ContactId]:
-    query = select(_ADDRESS.c.address_hash, _ADDRESS.c.contact_id).where(in_page(column, known))
-    return {row.address_hash: row.contact_id for row in connection.execute(query)}
+def _holders(connection: Connection, query: Select[Any], known: Collection[str]) -> dict[str, ContactId]:
+    return {row.address_hash: row.contact_id for row in connection.execute(query, {"ids": list(known)})}
+
+
+_HOLDERS = select(_ADDRESS.c.address_hash, _ADDRESS.c.contact_id)
+_BY_ADDRESS, _BY_HASH = (_HOLDERS.where(in_given(column)) for column in (_ADDRESS.c.email_key, _ADDRESS.c.address_hash))
+_BY_HASHES = select(_SUPPRESSION).where(in_given(_SUPPRESSION.c.address_hash)).order_by(_SUPPRESSION.c.id)
 
 
 def listing(connection: Connection, scope: Scope | None, limit: int | None) -> list[Row[Any]]:

@@ -104,12 +104,12 @@ class Newcomers:
         self._program, self._origin, self._now = program, origin, now
         self._arrivals = Arrivals(program, now)
         asked = list(zip(self._arrivals.asked, self._arrivals.meanings, strict=True))
-        plain = [(name, meanings) for name, meanings in asked if name.startswith("fields.") or name in _SAID]
-        self._of_contact = plain
+        self._said = [(name, meanings) for name, meanings in asked if name in _SAID]
+        self._own = [(name.removeprefix("fields."), meanings) for name, meanings in asked if name.startswith("fields.")]
         self._further = [
             (reader(name), meanings)
             for name, meanings in asked
-            if not name.startswith("account.") and (name, meanings) not in plain
+            if not name.startswith(("account.", "fields.")) and name not in _SAID
         ]
         self._shared = bool(account_kinds(program.lifecycle))
         self._of_account = [
@@ -138,10 +138,12 @@ class Newcomers:
         return arrived, others
 
     def _arrival(self, person: Person, told: Telling) -> Arrival | None:
+        said, own = person.values.get, person.fields.get
         alike = (
             bool(person.emails),
             self._meaning(person.company),
-            *[meanings[_said(person, name)] for name, meanings in self._of_contact],
+            *[meanings[said(name)] for name, meanings in self._said],
+            *[meanings[own(name)] for name, meanings in self._own],
             *self._read(person),
         )
         return self._arrivals.of(alike, lambda: self._tell(person, told))
@@ -168,13 +170,6 @@ class Newcomers:
         situation = _situation(person, self._program.lifecycle.start, self._origin, self._now, ())
         events = tuple(told(situation.contact.id))
         return Situation(situation.contact, events, stage_changes=situation.stage_changes), events
-
-
-def _said(person: Person, name: str) -> Value:
-    """Return what a new contact has in a field of their own, as `core.facts` would read it."""
-    if name.startswith("fields."):
-        return person.fields.get(name.removeprefix("fields."))
-    return person.values.get(name)
 
 
 def _of_account(account: Account, name: str) -> Any:

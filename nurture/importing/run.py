@@ -89,7 +89,6 @@ def carry_out_in_two(
                 done, counts = done + rows, counts + tally.counts
                 kept = counts + Counter(rejected_bytes=rejected.write(sorted(tally.bad, key=_line)))
                 imports.save(connection, run.id, done, kept)
-            gc.collect(1)  # the few cycles that a page leaves would wait for millions of others
     with database.write() as connection:
         imports.save(connection, run.id, done, counts, now)
     told = {name: counts[name] for name in job.counted}

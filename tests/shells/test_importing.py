@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -488,6 +489,20 @@ def test_the_number_of_statements_does_not_depend_on_the_rows(
         return counter.count
 
     assert statements(10, "few") == statements(1000, "many")
+
+
+def test_an_import_leaves_no_cycles_that_keep_its_pages(world: World, file: Callable[..., Path]) -> None:
+    for name in ("first", "second"):  # what is made once and for all is made by the first
+        rows = "".join(f"{name}{n}@acme.example,Ann,Acme {n}\n" for n in range(20))
+        opened = open_contacts(file(f"Email,First name,Company\n{rows}", f"{name}.csv"), world.program)
+        gc.collect()
+        gc.disable()
+        try:
+            import_contacts(world.database, world.program, RING, opened, world.now)
+            left = gc.collect()
+        finally:
+            gc.enable()
+    assert left < 20
 
 
 def test_real_leads_import_completely(world: World, tmp_path: Path) -> None:
