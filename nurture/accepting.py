@@ -36,11 +36,9 @@ def accept(
         return found
     names = [{"id": each.id, "provider_id": each.provider_id, "wire_id": each.wire_id} for each in plain]
     taken = messages.accept(connection, names, now)
-    ids = [row.id for row in taken]
+    ids = [key for key, _, _ in taken]
     timers.clear(connection, TimerKind.MESSAGE, ids)
-    senders = {
-        EnrollmentId(row.enrollment_id): SenderId(row.sender_id) for row in taken if row.enrollment_id is not None
-    }
+    senders = {EnrollmentId(run): SenderId(sender) for _, run, sender in taken if run is not None}
     runs.after_messages(connection, program, dict.fromkeys(senders, (SENT, now)), now, known=known, senders=senders)
     intake.tell_sent(connection, program, ids, now)
     done = set(ids)
