@@ -327,13 +327,16 @@ _WITHDRAWN = (
 )
 
 
-def accept(connection: Connection, taken: Sequence[Mapping[str, Any]], now: datetime) -> list[Row[Any]]:
+def accept(
+    connection: Connection, taken: Sequence[Mapping[str, Any]], now: datetime
+) -> list[tuple[int, int | None, int]]:
     """Enter `accepted` from `dispatching`; return id, enrollment_id and sender_id of those that were there, in order.
 
     `taken` are rows of id, provider_id and wire_id. Lock their contacts first.
     """
     given = {"moment": now, **page_parameters(connection, TABLE, taken)}
-    return sorted(connection.execute(_accept(connection.dialect.name), given).all(), key=itemgetter(0))
+    rows: list[Any] = list(connection.execute(_accept(connection.dialect.name), given))
+    return sorted(rows, key=itemgetter(0))
 
 
 @lru_cache(maxsize=2)
