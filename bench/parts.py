@@ -125,6 +125,11 @@ class Sample:
         provider.close()
         return timing
 
+    def pipelined(self, running: Sink) -> Timing:
+        """Time a common pipelined client of SMTP with the same octets."""
+        letters = self._letters
+        return timed(self.count, lambda: raw.pipelined(running.port, letters))
+
     def raw(self, way: str, running: Sink) -> Timing:
         """Time the same octets to the same sink with nothing around them."""
         if way == "smtp":
