@@ -2,78 +2,35 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from nurture.core.decide import Cancel, Decision, Due, Hold, Send, Skip, decide
 from nurture.core.gates import GATES
 from nurture.core.model import Suppressed
 from nurture.core.sequence import LatePolicy
 from nurture.core.spans import parse_span
-from nurture.core.windows import Window
 from nurture.core.words import EnrollmentState, MessageState, Scope, Voice
 from tests.core import plain_gates
+from tests.core.dues import CASES, DAY, HOUR, MINUTE, OFFICE, PERSONAL, RUN, STEP, due, in_situation, personal
 from tests.core.running import (
-    COMPANY,
-    LIFECYCLE,
     NOW,
-    REPLY,
     SENDER,
     brief,
     contact,
     email,
-    enrollment,
     happened,
     sequence,
-    situation,
 )
 
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NAMES = [name for name, _ in GATES]
-RUN = enrollment(state=EnrollmentState.WAITING, waiting_for="message", step_id="hello", entered_at=NOW - DAY)
-STEP = email("hello", content="educational")
-PERSONAL = {"voice": Voice.PERSONAL}
-
-
-def due(**values: Any) -> Due:
-    """Return a marketing message that may go."""
-    row: dict[str, Any] = {
-        "message": brief(),
-        "situation": situation(enrollments=(RUN,)),
-        "lifecycle": LIFECYCLE,
-        "company": COMPANY,
-        "sender": SENDER,
-        "sequence": sequence(STEP, exits=(REPLY,)),
-        "step": STEP,
-        "slot_at": NOW,
-    }
-    return Due(**{**row, **values})
-
-
-def personal(**values: Any) -> Due:
-    """Return a personal message that its rep has approved."""
-    row: dict[str, Any] = {
-        "message": brief(**PERSONAL),
-        "situation": situation(contact=contact(stage="prospect"), enrollments=(RUN,)),
-        "sequence": sequence(email("hello"), voice=Voice.PERSONAL, exits=(REPLY,)),
-        "step": email("hello"),
-        "approved": True,
-        "approved_at": NOW,
-        "drafted_at": NOW - DAY,
-    }
-    return due(**{**row, **values})
 
 
 def decided_by(decision: Decision) -> str:
     return decision.checks[-1].gate
-
-
-def in_situation(of: Due, **values: Any) -> Due:
-    return replace(of, situation=replace(of.situation, **values))
 
 
 def test_a_message_that_passes_every_gate_is_sent() -> None:
@@ -270,8 +227,6 @@ def test_an_unapproved_draft_is_looked_at_when_it_expires() -> None:
 
 # --- window and lateness ----------------------------------------------------------------------------------------------
 
-OFFICE = sequence(STEP, window=Window(spread=30))
-
 
 def test_outside_the_window_it_waits_for_the_contacts_morning() -> None:
     tokyo = in_situation(due(sequence=OFFICE), contact=contact(time_zone="Asia/Tokyo"))
@@ -315,57 +270,12 @@ def test_mail_later_than_its_step_allows_is_skipped() -> None:
 
 # --- every decision ---------------------------------------------------------------------------------------------------
 
-CHANGES = st.fixed_dictionaries(
-    {},
-    optional={
-        "sending_paused": st.just("stop"),
-        "sequence_live": st.booleans(),
-        "unsubscribe_ready": st.just("missing"),
-        "budget": st.integers(0, 2),
-        "approved": st.sampled_from([None, True, False]),
-        "approved_at": st.sampled_from([None, NOW - 2 * HOUR, NOW]),
-        "drafted_at": st.sampled_from([None, NOW - DAY]),
-        "not_after": st.sampled_from([NOW - HOUR, NOW, NOW + DAY]),
-        "slot_at": st.sampled_from([None, NOW - DAY, NOW, NOW + DAY]),
-        "patience": st.sampled_from([timedelta(), 6 * HOUR]),
-        "sender": st.just(replace(SENDER, paused_reason="paused")),
-        "sequence": st.sampled_from([None, OFFICE, sequence(STEP)]),
-        "step": st.sampled_from([None, replace(STEP, content="offer"), replace(STEP, late=LatePolicy.SKIP)]),
-        "message": st.sampled_from([brief(enrollment_id=None), brief(enrollment_id=7), brief(**PERSONAL)]),
-    },
-)
-SITUATIONS = st.fixed_dictionaries(
-    {},
-    optional={
-        "contact": st.sampled_from(
-            [
-                *(contact(stage=stage) for stage in ("prospect", "lost", "no such stage")),
-                contact(email=None),
-                contact(time_zone="Asia/Tokyo"),
-                contact(country="US"),
-            ]
-        ),
-        "suppressions": st.sampled_from(Scope).map(lambda scope: (Suppressed(scope, "told by phone", NOW - DAY),)),
-        "events": st.lists(st.sampled_from(["replied", "rep_wrote", "auto_replied", "form_submitted"]), max_size=2).map(
-            lambda kinds: tuple(happened(kind, NOW - HOUR) for kind in kinds)
-        ),
-        "messages": st.just((brief(**PERSONAL, state=MessageState.ACCEPTED, step_id="before"),)),
-        "enrollments": st.one_of(
-            st.just(()),
-            st.sampled_from(EnrollmentState).map(lambda state: (replace(RUN, state=state, paused_until=NOW + DAY),)),
-            st.just((replace(RUN, step_id="next", run=2),)),
-        ),
-    },
-)
-
 
 @settings(deadline=None)
-@given(st.sampled_from([due(), personal()]), CHANGES, SITUATIONS, st.integers(0, 200))
-def test_every_decision_names_its_gates_in_order_up_to_the_one_that_decided(
-    base: Due, changes: dict[str, Any], world: dict[str, Any], hours: int
-) -> None:
-    now = NOW + hours * HOUR
-    decision = decide(in_situation(replace(base, **changes), **world), now)
+@given(CASES)
+def test_every_decision_names_its_gates_in_order_up_to_the_one_that_decided(case: tuple[Due, datetime]) -> None:
+    due_then, now = case
+    decision = decide(due_then, now)
     gates = [check.gate for check in decision.checks]
     assert gates == NAMES[: len(gates)]
     assert all(check.passed and not check.reason for check in decision.checks[:-1])
@@ -382,12 +292,9 @@ def test_every_decision_names_its_gates_in_order_up_to_the_one_that_decided(
 
 
 @settings(deadline=None)
-@given(st.sampled_from([due(), personal()]), CHANGES, SITUATIONS, st.integers(0, 200))
-def test_what_is_shared_between_messages_changes_no_decision(
-    base: Due, changes: dict[str, Any], world: dict[str, Any], hours: int
-) -> None:
-    asked, now = in_situation(replace(base, **changes), **world), NOW + hours * HOUR
-    assert plain_gates.shown(decide(asked, now)) == plain_gates.decide(asked, now)
+@given(CASES)
+def test_what_is_shared_between_messages_changes_no_decision(case: tuple[Due, datetime]) -> None:
+    assert plain_gates.shown(decide(*case)) == plain_gates.decide(*case)
 
 
 def test_messages_that_differ_in_nothing_a_gate_reads_share_its_check() -> None:
@@ -399,9 +306,9 @@ def test_messages_that_differ_in_nothing_a_gate_reads_share_its_check() -> None:
 
 
 @settings(deadline=None)
-@given(CHANGES, SITUATIONS)
-def test_what_is_shared_tells_nothing_of_one_person(changes: dict[str, Any], world: dict[str, Any]) -> None:
-    for check in decide(in_situation(replace(personal(), **changes), **world), NOW).checks:
+@given(CASES)
+def test_what_is_shared_tells_nothing_of_one_person(case: tuple[Due, datetime]) -> None:
+    for check in decide(*case).checks:
         values = list(check.reading.inputs.values())
         assert not any(isinstance(value, int) and not isinstance(value, bool) for value in values)
         assert not any(sign in str(values) for sign in ("2026-", "told by phone", "@"))
