@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from nurture.db import migrate
+from nurture.core.gates import rate
+from nurture.db import decisions, migrate
+from nurture.db.decisions import Decided
 from nurture.db.session import Database, place, read_url
 from nurture.db.tables import Base, Enrollment
 from nurture.errors import DatabaseError
@@ -154,6 +156,21 @@ def test_runs_that_are_over_get_the_moment_of_their_end(empty: Database) -> None
     with empty.read() as connection:
         runs = connection.execute(sa.select(Enrollment.state, Enrollment.ended_at).order_by(Enrollment.run)).all()
     assert runs == [("waiting", None), ("exited", factories.NOW), ("completed", factories.NOW)]
+
+
+def test_decisions_are_read_as_before_on_the_way_up_and_survive_the_way_down(empty: Database) -> None:
+    url = empty.url.render_as_string(hide_password=False)
+    migrate.upgrade(url)
+    with empty.write() as connection:
+        person = factories.contact(connection)
+        about = Decided(person, None, 1, "a", "send", "", (rate.check(None),), rule="a.yaml:3")
+        decisions.record(connection, [about], "hash", factories.NOW)
+    migrate.downgrade(url, "0009")
+    migrate.upgrade(url)
+    with empty.read() as connection:
+        (found,) = decisions.of_contact(connection, person, 10)
+    assert (found.rule, found.program_hash, found.outcome) == ("a.yaml:3", "hash", "send")
+    assert [(check["gate"], check["inputs"]) for check in found.checks] == [("rate", {"rate": None})]
 
 
 @pytest.mark.parametrize(("state", "ended_at"), [("waiting", factories.NOW), ("exited", None), ("running", None)])

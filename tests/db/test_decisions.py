@@ -81,12 +81,16 @@ class Plain:
         return (row["message_id"], *whom, row["outcome"], row["reason"])
 
     def of_contact(self, contact: int) -> list[dict[str, Any]]:
-        return sorted((row for row in self.rows if row["contact_id"] == contact), key=str)
+        return sorted((row for row in self.rows if row["contact_id"] == contact), key=in_order)
+
+
+def in_order(row: dict[str, Any]) -> str:
+    return str([row[name] for name in ("message_id", "enrollment_id", "step_id", "outcome", "reason")])
 
 
 def kept(connection: Connection, contact: int) -> list[dict[str, Any]]:
     found = decisions.of_contact(connection, contact, 99)
-    return sorted(({name: getattr(answer, name) for name in Given.__slots__} for answer in found), key=str)
+    return sorted(({name: getattr(answer, name) for name in Given.__slots__} for answer in found), key=in_order)
 
 
 SLOT = NOW + 3 * DAY
@@ -105,12 +109,16 @@ def anything_after(answer: Decision, text: str) -> st.SearchStrategy[Decision]:
 ANSWERS = st.builds(lambda case: decide(*case), CASES)
 GIVEN = st.tuples(ANSWERS, TEXTS).flatmap(lambda pair: anything_after(*pair))
 ABOUT = st.tuples(st.integers(0, 2), st.none() | st.integers(1, 3), st.none() | st.integers(1, 2))
-PAGES = st.lists(
-    st.lists(
-        st.tuples(ABOUT, GIVEN, st.sampled_from([None, "a.yaml:3"]) | TEXTS), max_size=6, unique_by=lambda x: x[0]
-    ),
-    max_size=4,
-)
+RULES = st.sampled_from([None, "a.yaml:3"]) | TEXTS
+
+
+def whom(drawn: Any) -> tuple[Any, ...]:
+    """Return what a page says one thing about."""
+    (place, message, run), *_ = drawn
+    return (place, message, run if message is None else None)
+
+
+PAGES = st.lists(st.lists(st.tuples(ABOUT, GIVEN, RULES), max_size=6, unique_by=whom), max_size=4)
 
 
 def decided(contacts: list[int], about: tuple[int, int | None, int | None], answer: Decision, rule: Any) -> Decided:
