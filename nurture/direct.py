@@ -219,7 +219,7 @@ class Direct:
         if self._postroom.providers[carrier].real:
             quotas.count(connection, now.date(), Counter(message.pending.row.sender_id for message in going))
         decided = [answering.decided(message.pending, message.answer) for message in going]
-        decisions.record(connection, decided, page.program.hash, now)
+        decisions.record(connection, decided, page.program.hash, now, fresh=True)
         return _Dispatched(carrier, going, frozenset(message.pending.row.origin_key for message in begun))
 
     def _due(
