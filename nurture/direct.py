@@ -83,9 +83,9 @@ class _Dispatched:
 class Direct:
     """Sends directly with one postroom, in one thread. Use as a context manager: it leaves word and takes it back."""
 
-    def __init__(self, database: Database, postroom: Postroom) -> None:
+    def __init__(self, database: Database, postroom: Postroom, *, renew_seconds: float = RENEW_SECONDS) -> None:
         """Touch nothing yet."""
-        self._database, self._postroom = database, postroom
+        self._database, self._postroom, self._renew_seconds = database, postroom, renew_seconds
         self._carrier: str | None = None
         self._word: Deadline | None = None
         self.most = engine.PAGE
@@ -154,7 +154,7 @@ class Direct:
         if self._word is None or not self._word.left():
             with self._database.write() as connection:
                 leases.acquire(connection, WORD + self._postroom.owner, self._postroom.owner, WORD_SECONDS)
-            self._word = Deadline(RENEW_SECONDS)
+            self._word = Deadline(self._renew_seconds)
 
     # --- one transaction ----------------------------------------------------------------------------------------------
 
@@ -240,7 +240,10 @@ class Direct:
         )
 
     def _of_one_carrier(self, pendings: Sequence[Pending]) -> tuple[str | None, Sequence[Pending]]:
-        """Return what the provider that most of the mail is for carries at once, of senders without a rate."""
+        """Return what one provider carries at once, of senders without a rate: the one that most of the mail is for.
+
+        One that carries few at once comes last.
+        """
         senders = {pending.due.sender.id: pending.due.sender for pending in pendings}
         providers, rates = self._postroom.providers, self._postroom.rates
         free = {
@@ -251,7 +254,7 @@ class Direct:
         counts = Counter(free[pending.due.sender.id] for pending in pendings if pending.due.sender.id in free)
         if not counts:
             return None, ()
-        carrier = counts.most_common(1)[0][0]
+        carrier = max(counts, key=lambda name: (providers[name].batch >= LEAST, counts[name]))
         mine = [pending for pending in pendings if free.get(pending.due.sender.id) == carrier]
         room = providers[carrier].batch
         return carrier, mine[:room] if room >= LEAST else ()
