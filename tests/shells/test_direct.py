@@ -597,3 +597,49 @@ def test_the_plain_way_is_taken_back_by_whoever_wakes_up(world: World) -> None:
     assert goes(world) == "plain"
     stopped.close()
     assert goes(world) == "directly"
+
+
+# --- a process that ends in between -----------------------------------------------------------------------------------
+
+
+def dies_at(world: World, point: str) -> None:
+    """Let a process end at a failpoint of direct sending; nobody takes anything back."""
+
+    def die() -> None:
+        raise Killed
+
+    failpoints.armed[point] = die
+    try:
+        with pytest.raises(Killed):
+            Direct(world.database, replace(world.postroom, owner="dead")).page(world.now)
+    finally:
+        failpoints.armed.clear()
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["a-step-follows", "the-last-step"])
+@pytest.mark.parametrize("late", ["skip", "{expire: 1 day}"])
+def test_a_run_whose_process_ended_waits_for_its_message_however_late_it_is(
+    world: World, late: str, last: bool
+) -> None:
+    """Its step would be skipped as too late by now; but its message may have gone out."""
+    sequence = NURTURE.replace("email: leads/hello", f"email: leads/hello, late: {late}")
+    world.apply({"sequences/nurture.yaml": sequence.partition("  - {id: pause")[0] if last else sequence})
+    world.use(ledger := Ledger())
+    world.contact("ann@example.com")
+    dies_at(world, failpoints.DISPATCHING)
+    run_out(world)
+    with world.database.write() as connection:
+        over = database_clock(-1)
+        connection.execute(update(tables.Timer).where(tables.Timer.owner.is_not(None)).values(lease_until=over))
+    world.now += timedelta(days=2)
+    world.work()
+    world.advance(days=1)
+    assert states(world) == ["ambiguous"]
+    assert [(row.state, row.step_id, row.waiting_for) for row in world.rows(tables.Enrollment)] == [
+        ("waiting", "hello", "message")
+    ]
+    world.advance(days=3)
+    assert states(world)[0] == "settled_sent"
+    assert (world.rows(tables.Enrollment)[0].state == "completed") is last
+    world.advance(days=4)
+    assert [mail.subject for mail in ledger.taken] == ([] if last else ["More for you"])
