@@ -41,7 +41,7 @@ steps:
 
 @pytest.fixture
 def page(world: World) -> list[int]:
-    """Send a page as far as the wire: of runs in every kind of state, and one that belongs to no run."""
+    """Send a page as far as the wire, message n to contact n: runs in every kind of state, and a mail without a run."""
     world.contacts([f"u{number}@example.com" for number in range(30)])
     engine.tick(world.database, "tester", world.now)
     later = world.now + timedelta(days=2)
@@ -100,6 +100,15 @@ def test_a_page_takes_few_statements(
     with queries() as counted, world.database.write() as connection:
         settling.receipts(connection, found, SETTLE_AFTER, world.now)
     assert counted.count <= 9
+
+
+def test_whoever_settles_mail_holds_its_recipients(world: World, page: list[int]) -> None:
+    with world.database.write() as connection:
+        situations.lock_recipients(connection, page[20:25])
+        if world.database.dialect == "sqlite":  # the one writer is the lock
+            return
+        with world.database.write() as other:
+            assert situations.lock(other, page[18:27], wait=False) == [*page[18:20], *page[25:27]]
 
 
 def test_what_follows_from_sent_mail_follows_where_the_program_names_it(world: World) -> None:
