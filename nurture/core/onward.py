@@ -17,7 +17,8 @@ from nurture.core.model import Company, Contact, Enrollment, EnrollmentId, Sende
 from nurture.core.quick import altered, quick_init
 from nurture.core.schedule import after_message, rest
 from nurture.core.sequence import Sequence as Sequenced
-from nurture.core.words import LIVE_ENROLLMENTS
+from nurture.core.steps.email import slot_of
+from nurture.core.words import LIVE_ENROLLMENTS, Voice
 
 FEW = 8
 """So many runs that stand alike are worth a statement of their own."""
@@ -65,12 +66,13 @@ def onward(
     plans: list[Plan] = []
     for alike in _alike(ended, company):
         sequence = versions[alike[0].run.version_id]
-        spread = bool(sequence.window.spread)
-        found = _plans(alike if spread else alike[:1], sequence, lifecycle, company, now)
-        if stride := _stride(alike, found):
-            strides.append(stride)
+        first = _plans(alike[:1], sequence, lifecycle, company, now)
+        due = _due(alike, first[0], sequence, company) if first and len(alike) >= FEW else ()
+        if due:
+            ids = (one.run.id for one in alike)
+            strides.append(Stride(first[0].enrollment, tuple(zip(ids, due, strict=True))))
         else:
-            plans += found if spread else _plans(alike, sequence, lifecycle, company, now)
+            plans += _plans(alike, sequence, lifecycle, company, now)
     return strides, plans
 
 
@@ -98,12 +100,21 @@ def _plans(
     return plans
 
 
-def _stride(alike: Sequence[Ended], found: Sequence[Plan]) -> Stride | None:
-    """Return what all of them do, if they are many, none of them is over and all come to the same state."""
-    if len(alike) < FEW or not found:
-        return None
-    to = found[0].enrollment
-    if to.state not in LIVE_ENROLLMENTS or any(plan.enrollment.state is not to.state for plan in found):
-        return None
-    due = [plan.due_at for plan in found] if len(found) > 1 else [found[0].due_at] * len(alike)
-    return Stride(to, tuple((one.run.id, at) for one, at in zip(alike, due, strict=True)))
+def _due(alike: Sequence[Ended], first: Plan, sequence: Sequenced, company: Company) -> Sequence[datetime | None]:
+    """Return when each of them is due next if they all do as the first one, nothing if each has to be asked.
+
+    Mail alone is spread. All marketing mail behind one delay rests, each until its own slot; of personal mail some may
+    be drafted already.
+    """
+    run, contact = first.enrollment, alike[0].contact
+    step = sequence.step(run.step_id or "")
+    if step is None or run.state not in LIVE_ENROLLMENTS:
+        return ()
+    if not sequence.window.spread or step.kind != "email" or contact is None:
+        return [first.due_at] * len(alike)
+    if sequence.voice is Voice.PERSONAL:
+        return ()
+    if run.waiting_for != "time":
+        return [first.due_at] * len(alike)
+    zone, _ = resolve_zone(contact, company)
+    return [slot_of(step, sequence, run.base_at, one.run.id, zone) for one in alike]

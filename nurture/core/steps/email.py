@@ -15,7 +15,7 @@ from nurture.core.delays import sleep_until
 from nurture.core.effects import PlanMessage
 from nurture.core.lateness import missed
 from nurture.core.lifecycle import Lifecycle
-from nurture.core.model import Company, Enrollment, Situation
+from nurture.core.model import Company, Enrollment, EnrollmentId, Situation
 from nurture.core.sequence import LatePolicy, Sequence, Step
 from nurture.core.spans import Span, Unit
 from nurture.core.words import Voice
@@ -38,8 +38,7 @@ def answer(
 ) -> Answer:
     """Sleep until it is time to plan the message, then plan it and wait for it; skip it when it is too late for it."""
     zone, _ = resolve_zone(situation.contact, company)
-    seed = seed_of(enrollment.id)
-    slot = next_open(sequence.window, due(step.delay, enrollment.base_at, zone), zone, seed)
+    slot = slot_of(step, sequence, enrollment.base_at, enrollment.id, zone)
     begin = subtract(step.draft_ahead or DRAFT_AHEAD, slot, zone) if sequence.voice is Voice.PERSONAL else slot
     if now < begin:
         return sleep_until(begin)
@@ -56,6 +55,11 @@ def answer(
         thread=step.thread,
     )
     return Sleep(f"plans its message for {moment(slot)}", max(now, slot) + WATCHDOG, "message", (message,))
+
+
+def slot_of(step: Step, sequence: Sequence, base_at: datetime, enrollment_id: EnrollmentId, zone: str) -> datetime:
+    """Return when the mail of a step is to go: once its delay is over, at the run's place in an open window."""
+    return next_open(sequence.window, due(step.delay, base_at, zone), zone, seed_of(enrollment_id))
 
 
 def _not_after(step: Step, sequence: Sequence, slot: datetime, zone: str, now: datetime) -> datetime | None:
