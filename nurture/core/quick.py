@@ -2,7 +2,7 @@
 
 A frozen dataclass sets each field by `object.__setattr__`, which looks the field up again every time: four times as
 long as an ordinary one takes. `quick_init` lets it set its slots directly, once and for good; all else stays as it is.
-A class of many fields has a twin with the same slots that is not frozen: a new value is of that class while its fields
+A class of some fields has a twin with the same slots that is not frozen: a new value is of that class while its fields
 are set, which Python does in an instant, and of its own class before anybody sees it.
 """
 
@@ -46,7 +46,7 @@ def quick_init(cls: type[T]) -> type[T]:
     return cls
 
 
-_MANY = 7
+_MANY = 3
 """With how many fields it pays to change the class of a value twice."""
 
 

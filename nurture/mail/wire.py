@@ -123,9 +123,10 @@ def mailbox(name: str, address: str) -> str:
 
 def needs_smtputf8(outgoing: Outgoing) -> bool:
     """Tell whether an address has a non-ASCII local part, which only SMTPUTF8 can carry (RFC 6531)."""
-    addresses = (outgoing.from_address, outgoing.to_address, outgoing.reply_to or "")
-    if "".join(addresses).isascii():
+    reply_to = outgoing.reply_to
+    if outgoing.to_address.isascii() and outgoing.from_address.isascii() and (not reply_to or reply_to.isascii()):
         return False
+    addresses = (outgoing.from_address, outgoing.to_address, reply_to)
     return not all(wire_address(address).isascii() for address in addresses if address)
 
 

@@ -103,8 +103,11 @@ class Line(Generic[W]):
         """Tell whether something said has not left yet."""
         return len(self._rest) > 0
 
-    def say(self, octets: bytes) -> None:
-        """Send what the connection takes now, and keep the rest for `flush`. Raises OSError."""
+    def say(self, octets: bytes) -> bool:
+        """Send what the connection takes now, and keep the rest for `flush`. Return whether all of it left.
+
+        Raises OSError.
+        """
         if not self._rest and not self._is_tls:
             try:
                 sent = self.connection.send(octets)
@@ -112,10 +115,11 @@ class Line(Generic[W]):
                 sent = 0
             self._sent += sent
             if sent == len(octets):
-                return
+                return True
             octets = octets[sent:]
         self._rest = memoryview(bytes(self._rest) + octets) if self._rest else memoryview(octets)
         self.flush()
+        return not self._rest
 
     def flush(self) -> None:
         """Send more of what was said. Raises OSError."""
@@ -304,12 +308,10 @@ class _Run(Generic[W]):
 
     def _say(self, line: Line[W], words: bytes) -> None:
         try:
-            line.say(words)
+            if not line.say(words):
+                self._selector.modify(line.connection, selectors.EVENT_READ | selectors.EVENT_WRITE, line)
         except OSError as error:
             self._drop(line, reason(error))
-        else:
-            if line.waiting:
-                self._selector.modify(line.connection, selectors.EVENT_READ | selectors.EVENT_WRITE, line)
 
     def _serve(self, line: Line[W]) -> None:
         """Go on with a line that can be read or written."""

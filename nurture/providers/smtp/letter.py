@@ -28,6 +28,7 @@ ABOUT_US = frozenset({530, 534, 535, 538})
 TOO_LARGE = 552
 
 _LINE_DOT = re.compile(rb"\n\.")
+_USUAL = re.compile(r"2\.0\.0 Ok: queued as ([^\s<>()]+)")  # the same, where it is easily found
 _QUEUED_AS = re.compile(r"\bqueued (?:mail )?(?:for delivery )?as ([^\s<>()]+)", re.IGNORECASE)
 
 
@@ -60,22 +61,18 @@ def write(outgoing: Outgoing, extensions: Collection[str]) -> Letter:
     if utf8 and "SMTPUTF8" not in extensions:
         raise ValueError("the server does not take addresses with non-ASCII letters before the @ (no SMTPUTF8)")
     octets = to_bytes(outgoing, eight_bit=eight_bit)
-    mail = f"MAIL FROM:<{wire_address(outgoing.from_address)}>"
-    if "SIZE" in extensions:
-        mail += f" SIZE={len(octets)}"
-    if eight_bit and not octets.isascii():
-        mail += " BODY=8BITMIME"
-    if utf8:
-        mail += " SMTPUTF8"
+    size = f" SIZE={len(octets)}" if "SIZE" in extensions else ""
+    body = " BODY=8BITMIME" if eight_bit and not octets.isascii() else ""
+    mail = f"MAIL FROM:<{wire_address(outgoing.from_address)}>{size}{body}{' SMTPUTF8' if utf8 else ''}\r\n"
     rcpt = f"RCPT TO:<{wire_address(outgoing.to_address)}>\r\n"
-    body = octets if outgoing.undotted and octets is outgoing.written else stuff(octets)
-    return Letter(outgoing, f"{mail}\r\n".encode(), rcpt.encode(), body)
+    stuffed = octets if outgoing.undotted and octets is outgoing.written else stuff(octets)
+    return Letter(outgoing, mail.encode(), rcpt.encode(), stuffed)
 
 
 def judge(letter: Letter, what: str, reply: Reply) -> Receipt:
     """Return what a reply that ends a mail's way means for it."""
     if what == END and reply.good:
-        queued = _QUEUED_AS.search(reply.text)
+        queued = _USUAL.fullmatch(reply.text) or _QUEUED_AS.search(reply.text)
         return Receipt(letter.outgoing.id, Outcome.ACCEPTED, queued[1] if queued else None, _detail(what, reply))
     return Receipt(letter.outgoing.id, _outcome(what, reply), detail=_detail(what, reply))
 

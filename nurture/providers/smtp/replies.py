@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from nurture.providers.lines import Lost
 
@@ -54,9 +54,16 @@ class Replies:
         """Tell whether a reply has begun that is not over."""
         return bool(self._rest or self._texts)
 
-    def heard(self, octets: bytes) -> Iterator[Reply]:
-        """Yield the replies that are whole with these octets. Raises Lost for what is no reply."""
+    def heard(self, octets: bytes) -> Iterable[Reply]:
+        """Return the replies that are whole with these octets. Raises Lost behind them for what is no reply."""
         *lines, self._rest = (self._rest + octets).split(b"\n")
+        if not self._texts and len(self._rest) <= MAX_REPLY_LINE:
+            replies = [_short(line) for line in lines]
+            if None not in replies:
+                return cast(list[Reply], replies)
+        return self._heard(lines)
+
+    def _heard(self, lines: Sequence[bytes]) -> Iterator[Reply]:
         for line in lines:
             reply = None if self._texts else _short(line)
             if reply or (reply := self._longer(line.rstrip(b"\r"))):

@@ -91,15 +91,17 @@ class Talk:
     def hear(self, octets: bytes) -> bytes:
         """Return what follows from the replies in `octets`. Raises Lost when the connection is of no more use."""
         words = b""
+        awaited, pipelining = self._awaited, self._pipelining
         for reply in self._replies.heard(octets):
-            if words or not self._awaited:
+            if words or not awaited:
                 raise Lost(f"the server speaks out of turn: {reply}")
-            what, letter = self._awaited.popleft()
-            if what not in _WITHIN or not self._pipelining or reply.code // 100 != 2:
+            what, letter = awaited.popleft()
+            if not pipelining or what not in _WITHIN or reply[0] // 100 != 2:
                 words = self._answer(what, letter, reply)
         if words and self._replies.begun:
             raise Lost("the server speaks out of turn")
-        return self._tell(words)
+        self._said += len(words)
+        return words
 
     def lost(self, gone: int, why: str) -> None:
         """Settle the mails in flight: what is ambiguous, and what was certainly not sent.
@@ -133,11 +135,10 @@ class Talk:
         if letter is None:
             return b""
         self._letters.append(letter)
-        self._awaited.append((MAIL, letter))
         if not self._pipelining:
+            self._awaited.append((MAIL, letter))
             return letter.mail
-        self._awaited.append((RCPT, letter))
-        self._awaited.append((DATA, letter))
+        self._awaited += ((MAIL, letter), (RCPT, letter), (DATA, letter))
         return b"%b%bDATA\r\n" % (letter.mail, letter.rcpt)
 
     def _behind(self, words: bytes, what: str, letter: Letter | None) -> bytes:
