@@ -72,7 +72,8 @@ def write(outgoing: Outgoing, extensions: Collection[str]) -> Letter:
 def judge(letter: Letter, what: str, reply: Reply) -> Receipt:
     """Return what a reply that ends a mail's way means for it."""
     if what == END and reply.good:
-        queued = _USUAL.fullmatch(reply.text) or _QUEUED_AS.search(reply.text)
+        text = reply.text
+        queued = _USUAL.fullmatch(text) or _QUEUED_AS.search(text)
         return Receipt(letter.outgoing.id, Outcome.ACCEPTED, queued[1] if queued else None, _detail(what, reply))
     return Receipt(letter.outgoing.id, _outcome(what, reply), detail=_detail(what, reply))
 

@@ -153,11 +153,12 @@ class Talk:
         """Return what to say to a reply that answers `what`."""
         if letter is None:
             return self._answer_aside(what, reply)
-        if what == END:
-            return self._end(letter, reply)
         if reply.code == CLOSING:
             letter.refuse(what, reply)
             raise Lost(str(reply))
+        if what == END:
+            self._settled(letter, judge(letter, END, reply))
+            return b"" if self._awaited else self._next()
         if what == DATA:
             return self._answer_data(letter, reply)
         if not reply.good:
@@ -189,13 +190,6 @@ class Talk:
         assert letter.refusal
         self._settled(letter, letter.refusal)
         return self._behind(b"RSET\r\n", RSET, None)
-
-    def _end(self, letter: Letter, reply: Reply) -> bytes:
-        if reply.code == CLOSING:
-            letter.refuse(END, reply)
-            raise Lost(str(reply))
-        self._settled(letter, judge(letter, END, reply))
-        return b"" if self._awaited else self._next()
 
     def _answer_aside(self, what: str, reply: Reply) -> bytes:
         if reply.code == CLOSING or (what == RSET and not reply.good):
