@@ -98,21 +98,34 @@ def header_pairs(outgoing: Outgoing) -> tuple[tuple[str, str], ...]:
     Those are Message-ID, In-Reply-To, References and, in the marketing voice only, List-Unsubscribe,
     List-Unsubscribe-Post and Feedback-ID. Raises ValueError.
     """
+    return (*_own_pairs(outgoing), *_same_pairs(*_same(outgoing)))
+
+
+def _own_pairs(outgoing: Outgoing) -> list[tuple[str, str]]:
+    """Return the headers that each mail has for itself."""
     pairs = [("Message-ID", _id(outgoing.message_id))]
     if outgoing.in_reply_to:
         pairs.append(("In-Reply-To", _id(outgoing.in_reply_to)))
     if outgoing.references:
         pairs.append(("References", " ".join(map(_id, outgoing.references))))
-    if outgoing.voice is Voice.MARKETING:
-        if outgoing.unsubscribe_url:
-            pairs.append(("List-Unsubscribe", f"<{_url(outgoing.unsubscribe_url)}>"))
-            pairs.append(_ONE_CLICK)
-        if outgoing.feedback_id:
-            pairs.append(("Feedback-ID", _feedback(outgoing.feedback_id)))
+    if outgoing.unsubscribe_url and outgoing.voice is Voice.MARKETING:
+        pairs.append(("List-Unsubscribe", f"<{_url(outgoing.unsubscribe_url)}>"))
+    return pairs
+
+
+def _same(outgoing: Outgoing) -> tuple[bool, str | None]:
+    """Return what the headers behind those depend on, which are the same on many mails."""
+    if outgoing.voice is not Voice.MARKETING:
+        return False, None
+    return bool(outgoing.unsubscribe_url), outgoing.feedback_id
+
+
+@lru_cache(maxsize=1024)
+def _same_pairs(one_click: bool, feedback_id: str | None) -> tuple[tuple[str, str], ...]:
+    pairs = [("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")] if one_click else []
+    if feedback_id:
+        pairs.append(("Feedback-ID", _visible("Feedback-ID", feedback_id)))
     return tuple(pairs)
-
-
-_ONE_CLICK = ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
 
 
 def mailbox(name: str, address: str) -> str:
@@ -142,11 +155,19 @@ def _write(outgoing: Outgoing, *, eight_bit: bool) -> bytes:
     ]
     if outgoing.reply_to:
         lines.append(_address_line("Reply-To", "", outgoing.reply_to))
-    for name, value in header_pairs(outgoing):
-        line = f"{name}: {value}"
-        lines.append(line if len(line) <= FOLD_AT else f"{name}: {value.replace(' ', _FOLD)}")
-    lines.append("MIME-Version: 1.0\r\n")
-    return "\r\n".join(lines).encode() + _content(outgoing, eight_bit)
+    lines += [_pair_line(*pair) for pair in _own_pairs(outgoing)]
+    lines.append(_same_lines(*_same(outgoing)))
+    return _with_content("\r\n".join(lines).encode(), outgoing, eight_bit)
+
+
+@lru_cache(maxsize=1024)
+def _same_lines(one_click: bool, feedback_id: str | None) -> str:
+    return "\r\n".join((*(_pair_line(*pair) for pair in _same_pairs(one_click, feedback_id)), "MIME-Version: 1.0\r\n"))
+
+
+def _pair_line(name: str, value: str) -> str:
+    line = f"{name}: {value}"
+    return line if len(line) <= FOLD_AT else f"{name}: {value.replace(' ', _FOLD)}"
 
 
 _FOLD = "\r\n "
@@ -240,11 +261,6 @@ def _url(value: str) -> str:
     return value
 
 
-@lru_cache(maxsize=1024)
-def _feedback(value: str) -> str:
-    return _visible("Feedback-ID", value)
-
-
 def _visible(header: str, value: str) -> str:
     if not value.isascii() or not value.isprintable() or " " in value or len(value) > MAX_LINE - len(header) - 4:
         raise ValueError(f"the value of {header} is too long, or is not visible ASCII without blanks")
@@ -263,21 +279,21 @@ def _date_line(moment: datetime) -> str:
 # --- bodies -----------------------------------------------------------------------------------------------------------
 
 
-def _content(outgoing: Outgoing, eight_bit: bool) -> bytes:
-    if outgoing.tame and outgoing.html is not None and (content := _tame_content(outgoing, eight_bit)):
-        return content
+def _with_content(head: bytes, outgoing: Outgoing, eight_bit: bool) -> bytes:
+    if outgoing.tame and outgoing.html is not None and (octets := _with_tame_content(head, outgoing, eight_bit)):
+        return octets
     _set_undotted(outgoing, False)  # what is encoded may have such lines
     text = _part("plain", outgoing.text, eight_bit)
     if outgoing.html is None:
-        return b"".join(text) if text[1].endswith(b"\r\n") else b"%b%b\r\n" % text
+        return b"".join((head, *text, b"" if text[1].endswith(b"\r\n") else b"\r\n"))
     html = _part("html", outgoing.html, eight_bit)
     seed = outgoing.message_id.encode()
     while (boundary := _boundary(seed)) in text[1] or boundary in html[1]:
         seed += b"+"
-    return _ALTERNATIVE % (boundary, boundary, *text, boundary, *html, boundary)
+    return _ALTERNATIVE % (head, boundary, boundary, *text, boundary, *html, boundary)
 
 
-def _tame_content(outgoing: Outgoing, eight_bit: bool) -> bytes | None:
+def _with_tame_content(head: bytes, outgoing: Outgoing, eight_bit: bool) -> bytes | None:
     """Write tame parts as they are; None where lines are too long, or octets too many for the server."""
     assert outgoing.html is not None
     text = outgoing.text.encode().replace(b"\n", b"\r\n")
@@ -288,11 +304,11 @@ def _tame_content(outgoing: Outgoing, eight_bit: bool) -> bytes | None:
     boundary = _boundary(outgoing.message_id.encode())
     text_head = _part_head("plain", "7bit" if plain_text else "8bit")
     html_head = _part_head("html", "7bit" if plain_html else "8bit")
-    return _ALTERNATIVE % (boundary, boundary, text_head, text, boundary, html_head, html, boundary)
+    return _ALTERNATIVE % (head, boundary, boundary, text_head, text, boundary, html_head, html, boundary)
 
 
 _ALTERNATIVE = (
-    b'Content-Type: multipart/alternative;\r\n boundary="%b"\r\n\r\n--%b\r\n%b%b\r\n--%b\r\n%b%b\r\n--%b--\r\n'
+    b'%bContent-Type: multipart/alternative;\r\n boundary="%b"\r\n\r\n--%b\r\n%b%b\r\n--%b\r\n%b%b\r\n--%b--\r\n'
 )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import orjson
 
+from nurture.core.quick import quick_init
 from nurture.core.words import Voice
 from nurture.errors import ProviderError
 from nurture.mail.address import clean_header, wire_address
@@ -91,6 +92,7 @@ def create(options: Mapping[str, object], *, folder: Path, secrets: Mapping[str,
     return Postmark(Http(base_url, connections=connections), token=token, streams=streams, batch=batch)
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class _Item:
     """A mail as it stands in a request."""
@@ -151,8 +153,10 @@ class Postmark:
     # --- batches ------------------------------------------------------------------------------------------------------
 
     def _batched(self, items: Sequence[_Item]) -> Request:
-        body = b"[" + b",".join([item.octets for item in items]) + b"]"
-        return Request("/email/batch", self._headers, body)
+        octets = [item.octets for item in items]
+        octets[0] = b"[" + octets[0]  # so that the whole, which is large, is copied once
+        octets[-1] += b"]"
+        return Request("/email/batch", self._headers, b",".join(octets))
 
     def _send_batches(self, items: Sequence[_Item], deadline: Deadline) -> list[Receipt]:
         receipts: list[Receipt] = []
@@ -272,18 +276,20 @@ def _parse_results(results: list[object], group: Sequence[Outgoing]) -> list[Rec
 
 
 def _parse_result(result: object, outgoing: Outgoing) -> Receipt:
-    if not isinstance(result, dict) or not isinstance(result.get("ErrorCode"), int):
+    if not isinstance(result, dict) or not isinstance(code := result.get("ErrorCode"), int):
         return Receipt(outgoing.id, Outcome.AMBIGUOUS, detail="the answer has no result for this mail")
-    code, words = result["ErrorCode"], str(result.get("Message", ""))
     if code:
+        words = str(result.get("Message", ""))
         return Receipt(outgoing.id, CODES.get(code, UNKNOWN_CODE), detail=printable(f"code {code}: {words}"))
     provider_id = result.get("MessageID")
     if not isinstance(provider_id, str) or not provider_id:
         return Receipt(outgoing.id, Outcome.AMBIGUOUS, detail="the answer says OK but gives no MessageID")
-    return Receipt(outgoing.id, Outcome.ACCEPTED, provider_id=provider_id)
+    return Receipt(outgoing.id, Outcome.ACCEPTED, provider_id)
 
 
 def _agrees(result: object, outgoing: Outgoing) -> bool:
+    if isinstance(result, dict) and result.get("To") in (None, outgoing.to_address):
+        return True  # as nearly always
     address = _recipient(result)
     return not address or address == _key(outgoing)
 
@@ -330,7 +336,9 @@ _sender = lru_cache(maxsize=1024)(mailbox)
 def _metadata(outgoing: Outgoing) -> dict[str, str]:
     """Return at most ten pairs (names of 20, values of 80 characters); `nurture` finds the mail again by its id."""
     pairs = {"nurture": outgoing.message_id.strip("<>").partition("@")[0], **outgoing.metadata}
-    return {name[:20]: value[:80] for name, value in list(pairs.items())[:10]}
+    if len(pairs) > 10:
+        pairs = dict(list(pairs.items())[:10])
+    return {name[:20]: value[:80] for name, value in pairs.items()}
 
 
 def _all(group: Sequence[Outgoing], outcome: Outcome, detail: str) -> list[Receipt]:
