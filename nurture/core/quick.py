@@ -39,7 +39,7 @@ def quick_init(cls: type[T]) -> type[T]:
         lines.append(f"    self.{field.name} = {value}" if thawed else f"    set_{number}(self, {value})")
     if thawed:
         names |= {"set_class": object.__dict__["__class__"].__set__, "Thawed": thawed}
-        lines = ["    own = self.__class__", "    set_class(self, Thawed)", *lines, "    self.__class__ = own"]
+        lines = ["    __own__ = self.__class__", "    set_class(self, Thawed)", *lines, "    self.__class__ = __own__"]
     exec(f"def __init__({', '.join(arguments)}):\n" + "\n".join(lines), names)  # noqa: S102 - as dataclasses does it
     names["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"
     cls.__init__ = names["__init__"]  # type: ignore[method-assign]
