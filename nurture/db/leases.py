@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
@@ -49,9 +52,7 @@ def abandoned(connection: Connection, prefix: str, seconds: float) -> bool:
     is forgotten then.
     """
     held = _LEASES.c
-    out = sa.and_(held.name.startswith(prefix, autoescape=True), held.expires_at < database_clock())
-    age = sa.case((held.holder.is_not(None), "new"), (held.expires_at < database_clock(-seconds), "old"), else_="found")
-    found = connection.execute(sa.select(held.name, age.label("age")).where(out)).all()
+    found = connection.execute(_out(prefix, seconds)).all()
     new = [row.name for row in found if row.age == "new"]
     old = [row.name for row in found if row.age == "old"]
     if new:  # from now on it has no holder, and ran out a moment ago
@@ -60,3 +61,12 @@ def abandoned(connection: Connection, prefix: str, seconds: float) -> bool:
     if old:
         connection.execute(sa.delete(_LEASES).where(held.name.in_(old)))
     return len(found) > len(old)
+
+
+@lru_cache(maxsize=8)
+def _out(prefix: str, seconds: float) -> sa.Select[Any]:
+    """Return what asks for the leases that ran out, made once: it is asked for every page."""
+    held = _LEASES.c
+    out = sa.and_(held.name.startswith(prefix, autoescape=True), held.expires_at < database_clock())
+    age = sa.case((held.holder.is_not(None), "new"), (held.expires_at < database_clock(-seconds), "old"), else_="found")
+    return sa.select(held.name, age.label("age")).where(out)

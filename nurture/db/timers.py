@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql
 
 from nurture.core.quick import quick_init
 from nurture.core.words import FINAL_MESSAGES, EnrollmentState, MessageState, TimerKind
@@ -98,6 +99,10 @@ def hold(connection: Connection, timers: Sequence[tuple[int, datetime]], owner: 
     if not timers:
         return
     ids, moments = zip(*timers, strict=True)
+    if connection.dialect.name == "postgresql":
+        given = {"ids": list(ids), "moments": list(moments), "claimer": owner, "seconds": lease_seconds}
+        connection.execute(_holding(), given)
+        return
     until = connection.scalar(_UNTIL, {"seconds": lease_seconds})
     columns: Columns = {
         "due_at": moments,
@@ -108,6 +113,26 @@ def hold(connection: Connection, timers: Sequence[tuple[int, datetime]], owner: 
         "attempts": Same(1),
     }
     insert_columns(connection, _timers, len(ids), columns)
+
+
+@lru_cache(maxsize=1)
+def _holding() -> Any:
+    """Look the lanes up with the messages: for each timer without one, the trigger asks a question of its own."""
+    types = {"subject_id": sa.BigInteger(), "due_at": _timers.c.due_at.type}
+    names = zip(("ids", "moments"), types.values(), strict=True)
+    arrays = [sa.bindparam(name, type_=postgresql.ARRAY(kind)) for name, kind in names]
+    page = sa.func.unnest(*arrays).table_valued(*(sa.column(name, kind) for name, kind in types.items()))
+    page = page.render_derived("page")
+    new: dict[str, sa.ColumnElement[Any]] = {
+        "due_at": page.c.due_at,
+        "kind": sa.literal(TimerKind.MESSAGE.value),
+        "subject_id": page.c.subject_id,
+        "owner": sa.bindparam("claimer", type_=_timers.c.owner.type),
+        "lease_until": _LATER,
+        "attempts": sa.literal(1),
+        "lane": sa.select(_messages.c.sender_id).where(_messages.c.id == page.c.subject_id).scalar_subquery(),
+    }
+    return sa.insert(_timers).from_select(list(new), sa.select(*new.values()), include_defaults=False)
 
 
 def clear(connection: Connection, kind: str, ids: Sequence[int]) -> None:
