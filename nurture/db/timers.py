@@ -100,7 +100,8 @@ def hold(connection: Connection, timers: Sequence[tuple[int, datetime]], owner: 
         return
     ids, moments = zip(*timers, strict=True)
     if connection.dialect.name == "postgresql":
-        given = {"ids": list(ids), "moments": list(moments), "claimer": owner, "seconds": lease_seconds}
+        dues = bulk.array([moment.isoformat() for moment in moments])
+        given = {"ids": bulk.array(ids), "moments": dues, "claimer": owner, "seconds": lease_seconds}
         connection.execute(_holding(), given)
         return
     until = connection.scalar(_UNTIL, {"seconds": lease_seconds})
@@ -118,9 +119,9 @@ def hold(connection: Connection, timers: Sequence[tuple[int, datetime]], owner: 
 @lru_cache(maxsize=1)
 def _holding() -> Any:
     """Look the lanes up with the messages: for each timer without one, the trigger asks a question of its own."""
-    types = {"subject_id": sa.BigInteger(), "due_at": _timers.c.due_at.type}
+    types: dict[str, Any] = {"subject_id": sa.BigInteger(), "due_at": sa.DateTime(timezone=True)}
     names = zip(("ids", "moments"), types.values(), strict=True)
-    arrays = [sa.bindparam(name, type_=postgresql.ARRAY(kind)) for name, kind in names]
+    arrays = [sa.cast(sa.bindparam(name, type_=sa.Text()), postgresql.ARRAY(kind)) for name, kind in names]
     page = sa.func.unnest(*arrays).table_valued(*(sa.column(name, kind) for name, kind in types.items()))
     page = page.render_derived("page")
     new: dict[str, sa.ColumnElement[Any]] = {

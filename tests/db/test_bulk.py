@@ -262,6 +262,19 @@ def test_in_page_finds_numbers_and_words(database: Database) -> None:
         assert connection.scalar(outside) == 1999
 
 
+def test_words_of_a_page_may_hold_anything(database: Database) -> None:
+    words = ['"', "\\", '\\"', "{", "}", ",", "", "NULL", "null", " a ", "'", "%s", "a\nb", EVERY_CHARACTER]
+    with database.write() as connection:
+        bulk.insert_rows(connection, Account, [account(id=n, name=word) for n, word in enumerate(words, 1)])
+        for number, word in enumerate(words, 1):
+            found = connection.scalars(sa.select(Account.id).where(bulk.in_page(Account.name, [word, None, "-"])))
+            assert found.all() == [number]
+        found = connection.scalars(sa.select(Account.name).where(bulk.in_page(Account.name, words)))
+        assert sorted(found) == sorted(words)
+        numbers = sa.select(Account.id).where(bulk.in_page(Account.id, [None, -1, 2, 2**62]))
+        assert connection.scalars(numbers).all() == [2]
+
+
 def test_in_page_of_nothing_is_nothing(database: Database) -> None:
     with database.write() as connection:
         factories.account(connection)
