@@ -22,9 +22,9 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from nurture.db import lite
-from nurture.db.columns import copy_rows
+from nurture.db.columns import copy_columns
 from nurture.db.tables import Base
-from nurture.db.values import Rows, document, encoded, is_binary, listed
+from nurture.db.values import Rows, document, encoded, is_binary
 
 AnyTable = Table | type[Base]
 
@@ -54,8 +54,7 @@ def insert_rows(connection: Connection, table: AnyTable, rows: Rows) -> None:
     table = _table(table)
     page = encoded(connection, table, rows, defaults=True)
     if connection.dialect.name == "postgresql":
-        values = zip(*(listed(column, len(rows)) for column in page.values()), strict=True)
-        copy_rows(connection, table, tuple(page), values)
+        copy_columns(connection, table, len(rows), page)
     else:
         lite.insert(connection, table.name, page, len(rows))
 

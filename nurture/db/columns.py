@@ -5,7 +5,7 @@ For pages of thousands, where a dictionary a row would cost more than writing it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
-from nurture.db import lite
+from nurture.db import copytext, lite
 from nurture.db.values import Same, listed, processor
 
 Columns = Mapping[str, Sequence[Any] | Same]
@@ -28,21 +28,23 @@ def insert_columns(connection: Connection, table: Table, count: int, columns: Co
         return
     page = {name: _encoded(connection, table, name, column, count) for name, column in columns.items()}
     if connection.dialect.name == "postgresql":
-        copy_rows(
-            connection, table, tuple(page), zip(*(listed(column, count) for column in page.values()), strict=True)
-        )
+        copy_columns(connection, table, count, page)
         return
     lite.insert(connection, table.name, page, count)
 
 
-def copy_rows(connection: Connection, table: Table, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
-    """Insert rows with PostgreSQL's COPY, for which the server does half as much as for an INSERT."""
-    statement = _copying(table, columns)
+def copy_columns(connection: Connection, table: Table, count: int, columns: Columns) -> None:
+    """Insert rows, as the driver takes them, with PostgreSQL's COPY: the server does half as much as for an INSERT."""
+    statement = _copying(table, tuple(columns))
     driver: Any = connection.connection.driver_connection
     errors: Any = connection.dialect.loaded_dbapi
+    text = copytext.text(columns, count)
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copying:
-            for row in rows:
+            if text is not None:
+                copying.write(text)
+                return
+            for row in zip(*(listed(column, count) for column in columns.values()), strict=False):
                 copying.write_row(row)
     except errors.Error as error:
         raise sa.exc.DBAPIError.instance(statement, None, error, errors.Error, dialect=connection.dialect) from error

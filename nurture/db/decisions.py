@@ -8,14 +8,15 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, delete, select
 
 from nurture.core.decision import Check
 from nurture.core.model import EnrollmentId
 from nurture.core.quick import quick_init
-from nurture.db import readings, tables, tails
+from nurture.db import readings, tables
 from nurture.db.bulk import in_given, page_columns, page_parameters, update_rows
+from nurture.db.columns import insert_columns
+from nurture.db.values import Same
 
 TABLE = tables.Decision.__table__
 _C = TABLE.c
@@ -156,26 +157,26 @@ def _same(answer: Any) -> tuple[object, ...]:
 
 # --- what is new ------------------------------------------------------------------------------------------------------
 
-_HEAD = ("contact_id", "enrollment_id", "message_id", "own")
-_TAIL = ("step_id", "outcome", "reason", "until", "readings_id", "first_at", "last_at", "count")
+_ALIKE = ("step_id", "outcome", "reason", "until")
 
 
-class _Alike:
-    """Answers of a page that differ in nothing but whom they are about and what is their own: all have one tail."""
+class _Kind:
+    """Answers of a page that differ in nothing but whom they are about and what is their own."""
 
-    __slots__ = ("first", "readings", "tail")
+    __slots__ = ("first", "readings", "readings_id")
 
     def __init__(self, first: Decided, program_hash: str) -> None:
         self.first = first
         self.readings = readings.of(first.rule, first.checks, program_hash)
-        self.tail: tails.Values = ()
+        self.readings_id = 0
 
 
 def _insert(connection: Connection, page: Sequence[Decided], program_hash: str, now: datetime) -> None:
     if not page:
         return
-    kinds: dict[tuple[object, ...], _Alike] = {}
-    heads, found = [], []
+    kinds: dict[tuple[object, ...], _Kind] = {}
+    found: list[_Kind] = []
+    owns: list[list[object] | None] = []
     for decided in page:
         own: list[object] = []
         read: list[int] = []
@@ -186,20 +187,25 @@ def _insert(connection: Connection, page: Sequence[Decided], program_hash: str, 
         key = (decided.step_id, decided.outcome, decided.reason, decided.until, decided.rule, passed, *read)
         kind = kinds.get(key)
         if kind is None:
-            kind = kinds[key] = _Alike(decided, program_hash)
-        heads.append((decided.contact_id, decided.enrollment_id, decided.message_id, _json(own) if own else None))
+            kind = kinds[key] = _Kind(decided, program_hash)
+        owns.append(own or None)
         found.append(kind)
-    _set_tails(connection, kinds.values(), now)
-    tails.insert(connection, TABLE, (_HEAD, _TAIL), heads, [kind.tail for kind in found])
+    keys = readings.keep(connection, [kind.readings for kind in kinds.values()], now)
+    for kind in kinds.values():
+        kind.readings_id = keys[kind.readings["hash"]]
+    columns = {
+        "contact_id": [decided.contact_id for decided in page],
+        "enrollment_id": [decided.enrollment_id for decided in page],
+        "message_id": [decided.message_id for decided in page],
+        "own": owns,
+        "readings_id": _column([kind.readings_id for kind in found], kinds),
+        **{name: _column([getattr(kind.first, name) for kind in found], kinds) for name in _ALIKE},
+        "first_at": Same(now),
+        "last_at": Same(now),
+        "count": Same(1),
+    }
+    insert_columns(connection, TABLE, len(page), columns)
 
 
-def _set_tails(connection: Connection, kinds: Collection[_Alike], now: datetime) -> None:
-    keys = readings.keep(connection, [kind.readings for kind in kinds], now)
-    for kind in kinds:
-        first, readings_id = kind.first, keys[kind.readings["hash"]]
-        values = (first.step_id, first.outcome, first.reason, first.until, readings_id, now, now, 1)
-        kind.tail = tails.tail(connection, TABLE, dict(zip(_TAIL, values, strict=True)))
-
-
-def _json(own: Sequence[object]) -> str:
-    return orjson.dumps(own).decode()
+def _column(values: Sequence[Any], kinds: Collection[object]) -> Sequence[Any] | Same:
+    return Same(values[0]) if len(kinds) == 1 else values
