@@ -46,7 +46,7 @@ _PRAGMAS = (
     "synchronous=FULL",  # a power cut must not forget the intent to send
     "foreign_keys=ON",
     "wal_autocheckpoint=4000",
-    "cache_size=-16384",
+    "cache_size=-8192",
     "temp_store=MEMORY",
 )
 

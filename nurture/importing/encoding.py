@@ -11,8 +11,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import charset_normalizer
-
 from nurture.errors import ImportFailed
 
 _CHUNK = 1 << 20
@@ -119,6 +117,8 @@ def _whole(text: str) -> bool:
 def _best_guess(lines: bytes) -> str:
     if _reads_western(lines):
         return "cp1252"
+    import charset_normalizer  # takes memory that a process which sends has better use for
+
     matches = [match for match in charset_normalizer.from_bytes(lines) if match.encoding not in _WESTERN]
     if not matches:
         return "cp1252"

@@ -225,12 +225,15 @@ class _Posts:
             self._waiting.clear()
 
 
+_NONE = _Posts((), lambda *_: True, "")
+
+
 class _Talk:
     """Requests on one connection, each after the answer to the one before."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._posts = _Posts((), lambda *_: True, "")
+        self._posts = _NONE
         self._number: int | None = None
         self._answer = Answer()
         self._said = 0
@@ -271,6 +274,7 @@ class _Talk:
 
     def _next(self) -> bytes:
         if not self._posts.waiting():
+            self._posts = _NONE  # which may be megabytes
             return b""
         self._number, octets = self._posts.take()
         self._answer, self._began_at = Answer(), self._said

@@ -26,6 +26,9 @@ TLS_PIECE = 16_384
 LAST_WORDS = 0.2
 """Seconds that a line which is still being opened when the time is over has to say why it came to nothing."""
 
+_NOTHING = memoryview(b"")
+"""Nothing to send. The end of something that was sent would keep all of that."""
+
 _LATER = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -89,7 +92,7 @@ class Line(Generic[W]):
         self.talk = talk
         self.parked_at = 0.0
         self._is_tls = isinstance(connection, ssl.SSLSocket)
-        self._rest = memoryview(b"")
+        self._rest = _NOTHING
         self._sent = 0
         self._offered = 0
 
@@ -108,16 +111,16 @@ class Line(Generic[W]):
 
         Raises OSError.
         """
+        sent = 0
         if not self._rest and not self._is_tls:
             try:
                 sent = self.connection.send(octets)
             except _LATER:
-                sent = 0
+                pass
             self._sent += sent
             if sent == len(octets):
                 return True
-            octets = octets[sent:]
-        self._rest = memoryview(bytes(self._rest) + octets) if self._rest else memoryview(octets)
+        self._rest = memoryview(bytes(self._rest) + octets) if self._rest else memoryview(octets)[sent:]
         self.flush()
         return not self._rest
 
@@ -132,7 +135,7 @@ class Line(Generic[W]):
                 return
             self._offered = 0
             self._sent += sent
-            self._rest = self._rest[sent:]
+            self._rest = self._rest[sent:] or _NOTHING
 
     def receive(self) -> bytes | None:
         """Return what has come in: None when nothing has, b"" at the end of the stream. Raises OSError."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -89,6 +91,22 @@ def test_connection_is_kept_until_the_server_ends_it() -> None:
             assert http.post(Request("/email", {}, b"[]"), Deadline(5)).status == 200
         http.close()
     assert len(server.requests) == 4
+
+
+def test_an_idle_connection_keeps_nothing_of_what_was_sent() -> None:
+    with http_server(Answer(body=b"{}")) as server:
+        http = Http(server.url)
+        tracemalloc.start()
+        try:
+            for size in (1, 4_000_000):
+                http.post(Request("/email", {}, b'["' + b"x" * size + b'"]'), Deadline(5))
+            server.requests.clear()
+            gc.collect()
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        http.close()
+    assert kept < 2_000_000
 
 
 def test_path_of_the_base_url_stands_before_every_path() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -70,6 +71,20 @@ def test_request_is_the_stored_one() -> None:
     provider.close()
     written = {"path": request.path, "headers": dict(request.headers), "body": json.loads(request.body)}
     assert written == json.loads(GOLDEN.read_text())
+
+
+def test_a_mail_takes_no_more_room_than_its_octets() -> None:
+    provider = Postmark(Http("https://api.postmarkapp.com"), token="POSTMARK_API_TEST")
+    group = mails(40)
+    provider.build(group[:1])
+    tracemalloc.start()
+    try:
+        request = provider.build(group)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        provider.close()
+    assert peak < 5 * len(request.body)
 
 
 def test_token_never_shows() -> None:
