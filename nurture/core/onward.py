@@ -66,8 +66,8 @@ def onward(
     plans: list[Plan] = []
     for alike in _alike(ended, company):
         sequence = versions[alike[0].run.version_id]
-        first = _plans(alike[:1], sequence, lifecycle, company, now)
-        due = _due(alike, first[0], sequence, company) if first and len(alike) >= FEW else ()
+        first = _plans(alike[:1], sequence, lifecycle, company, now) if len(alike) >= FEW else []
+        due = _due(alike, first[0], sequence, company) if first else ()
         if due:
             ids = (one.run.id for one in alike)
             strides.append(Stride(first[0].enrollment, tuple(zip(ids, due, strict=True))))
