@@ -1,4 +1,4 @@
-"""Pages that are cut into statements of many rows say the same as one plain statement for every row."""
+"""A page that goes in statements of many rows, or in a COPY, says the same as one plain statement for every row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from nurture.db import bulk
 from nurture.db.session import Database
-from nurture.db.tables import Account, SendCount, Task
+from nurture.db.tables import Account, PausedSequence, SendCount, Task
 from tests import factories
 from tests.factories import NOW
 
@@ -114,6 +114,12 @@ def test_rows_may_be_the_same_in_everything(database: Database) -> None:
     with database.write() as connection:
         bulk.insert_rows(connection, Account, [{"created_at": NOW, "updated_at": NOW}] * 23)
         assert connection.scalar(sa.select(sa.func.count(Account.id))) == 23
+
+
+def test_nothing_and_the_end_of_a_copy_are_texts_like_others(database: Database) -> None:
+    with database.write() as connection:
+        bulk.insert_rows(connection, PausedSequence, [{"name": "", "reason": r"\.", "paused_at": NOW}])
+        assert connection.execute(sa.select(PausedSequence.name, PausedSequence.reason)).one() == ("", r"\.")
 
 
 def test_a_bad_row_among_many_raises(database: Database) -> None:
