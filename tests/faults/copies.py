@@ -38,8 +38,11 @@ def copied(url: str) -> Iterator[str]:
         databases._admin(server, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-def end_leases(database: Database, *, alone: bool = True) -> None:
-    """Let every lease be over, once the server knows that killed processes are gone (`alone`: nobody else is left)."""
+def end_leases(database: Database, *, alone: bool = True, words: bool = True) -> None:
+    """Let every lease be over, once the server knows that killed processes are gone (`alone`: nobody else is left).
+
+    With `words`, so are those that direct sending left: after that everybody goes the plain way.
+    """
     for _ in range(_LOOKS if alone and database.dialect == "postgresql" else 0):
         if not _others(database):
             break
@@ -47,6 +50,10 @@ def end_leases(database: Database, *, alone: bool = True) -> None:
         connection.exec_driver_sql(
             "UPDATE timers SET lease_until = '2000-01-01 00:00:00+00:00' WHERE owner IS NOT NULL"
         )
+        if words:
+            connection.exec_driver_sql(
+                "UPDATE leases SET expires_at = '2000-01-01 00:00:00+00:00' WHERE name > 'direct:' AND name < 'direct;'"
+            )
 
 
 _LOOKS = 10_000

@@ -29,7 +29,12 @@ from tests.faults.ledger import Hurried, Ledger
 from tests.world import LINKS
 
 RAISED = 7
+
 BATCH = 2
+"""How many mails a provider carries at once, so that they go the plain way."""
+
+WIDE = 60
+"""And so that they go directly."""
 
 
 @dataclass
@@ -73,7 +78,7 @@ def one_pass(command: dict[str, Any]) -> None:
     event.listen(database.engine, "before_cursor_execute", countdown.point)
     event.listen(database.engine, "commit", countdown.point)
     ledger = Ledger(command["http"], 0, Path())
-    provider = Watched(ledger.provider("postmark").inner, BATCH, 30.0)  # type: ignore[attr-defined]
+    provider = Watched(ledger.provider("postmark").inner, command.get("batch", BATCH), 30.0)  # type: ignore[attr-defined]
     object.__setattr__(provider, "countdown", countdown)
     postroom = Postroom({"outbox": provider}, LINKS, scheduler.new_owner())
     now = datetime.fromisoformat(command["now"])

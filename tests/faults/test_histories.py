@@ -8,8 +8,9 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,9 +25,11 @@ from nurture.core.model import ContactId
 from nurture.core.words import MessageState
 from nurture.db import tables, timers
 from nurture.db.session import Database
+from nurture.direct import LEAST, Direct
 from nurture.errors import Refused
 from nurture.mail.wire import Outgoing
 from nurture.providers.base import Outcome, Receipt
+from nurture.scheduler import new_owner
 from tests import databases
 from tests.faults import promises
 from tests.faults.copies import end_leases
@@ -159,9 +162,32 @@ class Histories(RuleBasedStateMachine):
         self.provider.mood, self.provider.takes = mood, takes
         sending.send_due(self.world.database, self.world.postroom, self.world.now)
 
+    @rule(mood=st.sampled_from(OUTCOMES), takes=st.booleans())
+    def send_directly(self, mood: Outcome, takes: bool) -> None:
+        self.provider.mood, self.provider.takes = mood, takes
+        with self.direct() as direct:
+            direct.page(self.world.now)
+
     @rule(point=st.sampled_from(failpoints.POINTS))
     def crash(self, point: str) -> None:
         """A process dies while it sends."""
+        with self.dying(point):
+            sending.send_due(self.world.database, self.world.postroom, self.world.now)
+
+    @rule(point=st.sampled_from(failpoints.DIRECT_POINTS))
+    def crash_directly(self, point: str) -> None:
+        """A process dies while it sends directly: its word stays behind."""
+        with self.dying(point):
+            self.direct().page(self.world.now)
+
+    def direct(self) -> Direct:
+        """Return what sends directly in a process that has just begun, through a provider that carries much."""
+        wide = replace(self.provider, batch=LEAST)  # its books are the same
+        return Direct(self.world.database, replace(self.world.postroom, providers={"outbox": wide}, owner=new_owner()))
+
+    @contextmanager
+    def dying(self, point: str) -> Iterator[None]:
+        """Let a block be a process that dies at a point."""
         self.provider.mood = Outcome.ACCEPTED
 
         def die() -> None:
@@ -169,11 +195,16 @@ class Histories(RuleBasedStateMachine):
 
         failpoints.armed[point] = die
         try:
-            sending.send_due(self.world.database, self.world.postroom, self.world.now)
-        except Killed:
-            pass
+            with suppress(Killed):
+                yield
         finally:
             failpoints.armed.clear()
+
+    @rule()
+    def words_are_forgotten(self) -> None:
+        """Whoever sent directly and died was long ago."""
+        with self.world.database.write() as connection:
+            connection.execute(tables.Lease.__table__.delete())
 
     @rule()
     def leases_run_out(self) -> None:

@@ -93,7 +93,8 @@ def _nemesis(world: World, forker: Forker, ledger: Ledger, seed: int, restart: C
         while len(children) < PROCESSES:
             skew = timedelta(minutes=next(throws) % 240 - 120) if next(throws) % 4 == 0 else timedelta(turns)
             now = world.now + min(skew, timedelta(days=2))
-            children.append(forker.ask("start", url=url, http=ledger.http, now=now.isoformat(), batch=5))
+            batch = 60 if next(throws) % 2 else 5  # it sends directly, or on the plain way
+            children.append(forker.ask("start", url=url, http=ledger.http, now=now.isoformat(), batch=batch))
         _act(world.database, forker, children, stopped, next(throws), restart)
     for child in stopped:
         os.kill(child, signal.SIGCONT)
@@ -122,7 +123,7 @@ def _act(
             stopped.discard(victim)
         case 5:
             try:
-                end_leases(database, alone=False)
+                end_leases(database, alone=False, words=(throw >> 16) % 4 == 0)  # else nobody sends directly for long
             except (DBAPIError, DatabaseError):
                 return
         case 6 if database.dialect == "postgresql":

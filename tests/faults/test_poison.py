@@ -12,6 +12,7 @@ from nurture import quarantine
 from nurture.composing import Links
 from nurture.db import tables, timers
 from nurture.db.session import Database
+from nurture.direct import Direct
 from nurture.doctor import TRIES
 from nurture.mail.keys import KeyRing
 from tests.faults import promises
@@ -63,6 +64,37 @@ def test_a_message_that_crashes_the_interpreter_is_quarantined_and_everybody_els
     states = promises.check(world.database, {mail.message_id: 1 for mail in ledger.taken})
     assert states["accepted"] == len(ledger.taken)
     assert "bad@example.com" in {mail.to_address for mail in ledger.taken}
+
+
+def test_a_message_that_crashes_a_process_that_sends_directly_is_found_out_once_its_word_ran_out(world: World) -> None:
+    """Direct sending counts no attempt before it tries; the word that it left says that it did not end well."""
+    world.contacts([*(f"c{number}@example.com" for number in range(22)), "bad@example.com"])
+    ledger = Ledger()
+    world.use(ledger)
+    healthy = world.postroom
+    world.postroom = replace(healthy, links=Links(LINKS.public_url, Deadly(RING.keys, "bad@example.com")))
+    for owner in ("first", "second"):
+        with pytest.raises(Killed):
+            _directly(world, owner)
+        assert world.rows(tables.Message) == [], "what a page did not survive is as if nobody had tried"
+    end_leases(world.database, alone=False)
+    _directly(world, "third")
+    assert {row.state for row in world.rows(tables.Message)} == {"ready"}, "everybody goes the plain way"
+    assert _killed(world, rounds=9) == quarantine.TRIES
+    assert len(ledger.taken) == 22
+    world.contact("new@example.com")
+    with world.database.write() as connection:
+        connection.execute(tables.Lease.__table__.delete())
+    _directly(world, "fourth")
+    assert ledger.taken[-1].to_address == "new@example.com", "it stops nobody who comes later"
+    promises.check(world.database, {mail.message_id: 1 for mail in ledger.taken})
+
+
+def _directly(world: World, owner: str) -> None:
+    """Send a page in a process of its own, which takes its word back only if it lives."""
+    direct = Direct(world.database, replace(world.postroom, owner=owner))
+    direct.page(world.now)
+    direct.close()
 
 
 def _killed(world: World, rounds: int) -> int:

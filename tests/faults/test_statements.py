@@ -21,44 +21,54 @@ from nurture.sending import Postroom
 from tests.faults import promises
 from tests.faults.conftest import Forker, url_of
 from tests.faults.copies import copied, end_leases
-from tests.faults.forker import BATCH, RAISED
+from tests.faults.forker import BATCH, RAISED, WIDE
 from tests.faults.ledger import Ledger
 from tests.world import LINKS, World
 
-STEPS = [pytest.param(97, id="every-97th"), pytest.param(1, id="every", marks=pytest.mark.soak)]
 MOST = 2_000
 KILLED = -9
 
+WAYS = [
+    pytest.param(BATCH, range(61, 180, 97), id="plain-a-few"),
+    pytest.param(WIDE, range(73, 180, 97), id="direct-a-few"),
+    pytest.param(BATCH, range(1, MOST), id="plain-every", marks=pytest.mark.soak),
+    pytest.param(WIDE, range(1, MOST), id="direct-every", marks=pytest.mark.soak),
+]
+"""How many mails the provider carries at once, and which points are tried."""
 
-def test_an_untouched_run_reaches_everything(scene: World, forker: Forker, ledger: Ledger) -> None:
+
+@pytest.mark.parametrize("batch", [BATCH, WIDE], ids=["plain", "direct"])
+def test_an_untouched_run_reaches_everything(scene: World, forker: Forker, ledger: Ledger, batch: int) -> None:
     """The scene is worth its name: every kind of end is in it."""
-    states, _ = _try(scene, forker, ledger, "kill", MOST)
+    states, _ = _try(scene, forker, ledger, "kill", MOST, batch)
     assert states == {"accepted": 4, "refused": 1, "cancelled": 1}
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("batch", "points"), WAYS)
 @pytest.mark.parametrize("how", ["kill", "raise"])
 def test_trouble_at_any_statement_sends_nothing_twice_and_loses_nothing(
-    scene: World, forker: Forker, ledger: Ledger, how: str, step: int
+    scene: World, forker: Forker, ledger: Ledger, how: str, batch: int, points: range
 ) -> None:
     seen: Counter[str] = Counter()
-    for number in range(1, MOST, step):
-        states, touched = _try(scene, forker, ledger, how, number)
+    touched = 0
+    for number in points:
+        states, trouble = _try(scene, forker, ledger, how, number, batch)
         seen.update(states)
-        if not touched:
+        if not trouble:
             break
+        touched += 1
+    if points.step > 1:
+        assert touched == len(points), "a run asks the database more often than that"
     else:
-        raise AssertionError(f"a run has more than {MOST} points")
-    assert number > 60, "a run asks the database more often than that"
-    if step == 1:
+        assert 60 < touched < len(points), f"a run has more than {MOST} points, or hardly any"
         assert seen["ambiguous"], "no try hit the time between the intent and the truth"
 
 
-def _try(scene: World, forker: Forker, ledger: Ledger, how: str, at: int) -> tuple[Counter[str], bool]:
+def _try(scene: World, forker: Forker, ledger: Ledger, how: str, at: int, batch: int) -> tuple[Counter[str], bool]:
     """Do a run with trouble at point `at`, recover, check; return the states after it, and whether trouble came."""
     ledger.book.write_text("")
     with copied(url_of(scene)) as url:
-        code = forker.ask(how, url=url, http=ledger.http, now=scene.now.isoformat(), at=at)
+        code = forker.ask(how, url=url, http=ledger.http, now=scene.now.isoformat(), at=at, batch=batch)
         assert code in (0, KILLED if how == "kill" else RAISED)
         world = copy.copy(scene)
         world.database = Database(url)
