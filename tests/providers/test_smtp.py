@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nurture.errors import ProviderError
-from nurture.mail.wire import to_bytes
+from nurture.mail.wire import tamed, to_bytes
 from nurture.providers.base import Outcome, Provider, load
-from nurture.providers.smtp.letter import stuff
+from nurture.providers.smtp.letter import stuff, write
 from tests.providers.servers import (
     CUT,
     DATA,
@@ -399,6 +399,22 @@ def test_batch_follows_what_the_connections_carry() -> None:
         for _ in range(3):
             provider.send(mails(20), seconds=5)
         assert 20 < provider.batch <= 200
+
+
+TAME_LINES = st.lists(st.sampled_from([".", "..x", "x.", "", "y", "é", "é" * 600, "x" * 999]), max_size=4)
+
+
+@given(TAME_LINES, TAME_LINES, st.sampled_from([(), ("8BITMIME",), ("8BITMIME", "SIZE")]), st.booleans())
+def test_of_a_tame_mail_the_same_leaves_as_of_any_other(
+    text: list[str], html: list[str], extensions: tuple[str, ...], hashed: bool
+) -> None:
+    plain = replace(mails()[0], text="\n".join(text), html="\n".join(html))
+    undotted = not any(line.startswith(".") for line in (*text, *html))
+    tame = tamed(replace(plain), undotted=undotted)
+    if hashed:
+        to_bytes(tame)
+    ours, expected = write(tame, extensions), write(plain, extensions)
+    assert (ours.mail, ours.rcpt, ours.body) == (expected.mail, expected.rcpt, expected.body)
 
 
 @given(st.lists(st.sampled_from([b".", b"..", b"x.", b"", b".x", b"y"]), max_size=8))
