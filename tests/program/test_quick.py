@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import nurture.benchmark.stock as stock
@@ -98,7 +98,7 @@ WORDS = st.one_of(st.just("Ann"), PIECES)
 PLACES = st.lists(
     st.one_of(
         PIECES,
-        st.sampled_from(["{{ a }}", "{{ b }}", "{{ a | replace('a', '') }}", "{{ c | default('.') }}"]),
+        st.sampled_from(["{{ a }}", "{{ b }}", "{{ b | replace('b', '') }}", "{{ c | default('.') }}"]),
         st.sampled_from(["{% if a == 'Ann' %}.x={% endif %}", "{% if b %}_{{ b }}{% else %}.{% endif %}"]),
     ),
     max_size=6,
@@ -106,7 +106,10 @@ PLACES = st.lists(
 
 
 @given(PLACES, st.one_of(st.none(), PLACES), st.fixed_dictionaries({"a": WORDS, "b": WORDS}, optional={"c": WORDS}))
-@settings(max_examples=300)
+@example(" .x", "{{ a }}", {"a": "Ann", "b": "b"})
+@example("{{ a }}", "x\n{{ b | replace('b', '') }}.x", {"a": "Ann", "b": "b"})
+@example("{{ a }}", "x\n{{ b }}", {"a": "Ann", "b": "b\n.x"})
+@settings(max_examples=200)
 def test_what_is_promised_of_a_mail_is_so(text: str, html: str | None, values: dict[str, Value]) -> None:
     key = content_hash("t", Voice.MARKETING, "Hi", text, html)
     artifact = Artifact("t", Voice.MARKETING, "Hi", text, html, frozenset(NAMES), hash=key)

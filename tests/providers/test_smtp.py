@@ -401,7 +401,7 @@ def test_batch_follows_what_the_connections_carry() -> None:
         assert 20 < provider.batch <= 200
 
 
-TAME_LINES = st.lists(st.sampled_from([".", "..x", "x.", "", "y", "é", "é" * 600, "x" * 999]), max_size=4)
+TAME_LINES = st.lists(st.sampled_from([".", "..x", "x.", "", "y", "é", "é" * 600, "x." * 600]), max_size=4)
 
 
 @given(TAME_LINES, TAME_LINES, st.sampled_from([(), ("8BITMIME",), ("8BITMIME", "SIZE")]), st.booleans())

@@ -65,8 +65,7 @@ def write(outgoing: Outgoing, extensions: Collection[str]) -> Letter:
     body = " BODY=8BITMIME" if eight_bit and not octets.isascii() else ""
     mail = f"MAIL FROM:<{wire_address(outgoing.from_address)}>{size}{body}{' SMTPUTF8' if utf8 else ''}\r\n"
     rcpt = f"RCPT TO:<{wire_address(outgoing.to_address)}>\r\n"
-    stuffed = octets if outgoing.undotted and octets is outgoing.written else stuff(octets)
-    return Letter(outgoing, mail.encode(), rcpt.encode(), stuffed)
+    return Letter(outgoing, mail.encode(), rcpt.encode(), octets if outgoing.undotted else stuff(octets))
 
 
 def judge(letter: Letter, what: str, reply: Reply) -> Receipt:
