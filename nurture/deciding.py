@@ -112,6 +112,22 @@ def load(
     return [_pending(page, row) for row in rows if row.contact_id in page.loaded]
 
 
+def told_of(
+    connection: Connection,
+    program: Program,
+    people: Collection[ContactId],
+    runs: Collection[Enrollment],
+    now: datetime,
+) -> set[ContactId]:
+    """Return those of people of whom gates read more than the contact: a wish, or what came in since a run began."""
+    if not people:
+        return set()
+    wishes = situations.suppressions_of(connection, people)
+    since = max(now - program.lifecycle.memory, min(run.entered_at for run in runs))
+    events = situations.events_of(connection, people, since, INBOUND | VOIDING)
+    return {key for key in people if wishes[key] or events[key]}
+
+
 def budget(connection: Connection, policy: Policy, now: datetime) -> int | None:
     """Return how many messages real providers may still carry today (UTC), None without a cap.
 

@@ -7,7 +7,7 @@ the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -36,7 +36,7 @@ FIRST_RETRY = timedelta(minutes=5)
 
 @dataclass(slots=True)
 class Page:
-    """A page of runs on their way through the core: `due` of them were found, and `plans` say how they go on."""
+    """A page of runs on their way through the core: `due` were found, `before` as they are, `plans` as they go on."""
 
     due: int
     program: Program
@@ -57,13 +57,12 @@ def tick(database: Database, owner: str, now: datetime, *, limit: int = PAGE, si
         page = read(connection, now, limit, since=since)
         if page is None:
             return 0
-        runs.carry_out(connection, page.program, page.plans, page.versions, page.loaded, page.before, now)
-        record_failed(connection, page)
+        write(connection, page, page.before.values())
         return page.due
 
 
 def read(connection: Connection, now: datetime, limit: int, *, since: datetime | None = None) -> Page | None:
-    """Return a page of due runs with the plans for them, None when nothing is due. The caller writes them.
+    """Return a page of due runs, still without plans, None when nothing is due. The caller writes them.
 
     The timers of runs that are over, or whose contact somebody else is changing, are seen to.
     """
@@ -72,12 +71,22 @@ def read(connection: Connection, now: datetime, limit: int, *, since: datetime |
         return None
     program = live.current(connection)
     due = _open_runs(connection, [timer.subject_id for timer in waiting], now)
-    page = _load(connection, program, due, now, len(waiting))
+    return _load(connection, program, due, now, len(waiting))
+
+
+def plan(connection: Connection, page: Page, due: Collection[Enrollment]) -> None:
+    """Plan how those runs of a page go on."""
     outcomes = _ended_messages(connection, due)
     for run in due:
         _plan(page, run, outcomes)
     _keep_waiting(connection, page)
-    return page
+
+
+def write(connection: Connection, page: Page, due: Collection[Enrollment]) -> None:
+    """Plan how those runs of a page go on, and write it."""
+    plan(connection, page, due)
+    runs.carry_out(connection, page.program, page.plans, page.versions, page.loaded, page.before, page.now)
+    _record_failed(connection, page)
 
 
 def review(database: Database, owner: str, now: datetime, *, limit: int = REVIEW_PAGE) -> int:
@@ -173,7 +182,7 @@ def origin_key(run: Enrollment) -> str:
 def _plan(page: Page, run: Enrollment, outcomes: Mapping[str, tuple[MessageState, datetime]]) -> None:
     try:
         page.plans.append(_next(page, run, outcomes))
-    except Exception as error:  # noqa: BLE001 - first of three: one run never stops the others
+    except Exception as error:  # noqa: BLE001 - first of four: one run never stops the others
         page.failed.append((run, f"{type(error).__name__}: {error}"))
 
 
@@ -189,7 +198,7 @@ def _next(page: Page, run: Enrollment, outcomes: Mapping[str, tuple[MessageState
 _RESULTS = dict.fromkeys(SENT_MESSAGES, "sent") | {MessageState.REFUSED: "refused", MessageState.CANCELLED: "cancelled"}
 
 
-def record_failed(connection: Connection, page: Page) -> None:
+def _record_failed(connection: Connection, page: Page) -> None:
     """Push runs that raised forward, with the error on record; after `TRIES` they are failed."""
     if not page.failed:
         return

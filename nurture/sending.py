@@ -20,6 +20,7 @@ from nurture import answering, composing, deciding, failpoints, live, metrics, q
 from nurture.composing import Links
 from nurture.core.decide import decide
 from nurture.core.decision import Cancel, Decision, Hold, Send, Skip
+from nurture.core.model import Contact, ContactId
 from nurture.core.program import Program
 from nurture.core.quick import quick_init
 from nurture.core.rates import Rates
@@ -253,7 +254,7 @@ def compose(
             continue
         try:
             ready.append(_written(postroom, writer, artifacts, pending, answer, now))
-        except Exception as error:  # noqa: BLE001 - second of three: one mail never stops the others
+        except Exception as error:  # noqa: BLE001 - second of four: one mail never stops the others
             reason = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
             answers.append((pending, Hold(reason, now + TEMPLATE_RETRY, answer.checks)))
     return ready, answers
@@ -315,28 +316,29 @@ def _send(
     going = database.unit(intend)
     if not going:
         return ()
-    return carry(database, postroom, name, going, now)
+    known = {contact.id: contact for message in going for contact in [message.pending.due.situation.contact]}
+    return carry(database, postroom, name, [message.mail for message in going], known, now)
 
 
 def carry(
     database: Database,
     postroom: Postroom,
     name: str,
-    going: Sequence[Ready],
+    mails: Sequence[Outgoing],
+    known: Mapping[ContactId, Contact],
     now: datetime,
     *,
     also: Callable[[Connection, Sequence[Receipt]], None] = lambda connection, receipts: None,
 ) -> Sequence[Receipt]:
     """Hand mail, whose intent is committed, to its provider, and commit what became of it.
 
-    `also` is done before, in the same transaction.
+    `known` are the contacts that it goes to. `also` is done before, in the same transaction.
     """
     failpoints.reach(failpoints.DISPATCHING)
     with metrics.call(name):
-        receipts = _call(postroom.providers[name], going)
+        receipts = _call(postroom.providers[name], mails)
     metrics.receipts(name, (receipt.outcome.value for receipt in receipts))
     failpoints.reach(failpoints.ANSWERED)
-    known = {contact.id: contact for message in going for contact in [message.pending.due.situation.contact]}
 
     def settle(connection: Connection) -> None:
         also(connection, receipts)
@@ -360,7 +362,7 @@ def _dispatch(
 ) -> list[Ready]:
     """Enter `dispatching` with those that still may, and give the others back to be decided again."""
     keys = [message.mail.id for message in group]
-    allowed = messages.dispatch(connection, [kept(message) for message in group], postroom.owner, provider, now)
+    allowed = messages.dispatch(connection, [_kept(message) for message in group], postroom.owner, provider, now)
     lost = messages.give_back(connection, [key for key in keys if key not in allowed], postroom.owner, now)
     timers.set_timers(connection, [(TimerKind.MESSAGE, key, now + LOST_GUARD_RETRY) for key in lost])
     going = [message for message in group if message.mail.id in allowed]
@@ -371,24 +373,29 @@ def _dispatch(
     return going
 
 
-def kept(message: Ready) -> dict[str, Any]:
+def _kept(message: Ready) -> dict[str, Any]:
+    """Return what is kept of a mail. The subject of personal mail is the one that its rep approved."""
+    kept = what_is_kept(message.mail, message.variables)
+    return kept if message.mail.voice is Voice.MARKETING else kept | {"subject": message.pending.row.subject}
+
+
+def what_is_kept(mail: Outgoing, variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is kept of a mail with its message: its key, subject, variables and the hash of its octets."""
     return {
-        "id": message.mail.id,
-        "subject": message.mail.subject if message.mail.voice is Voice.MARKETING else message.pending.row.subject,
-        "variables": message.variables,
-        "wire_hash": hashlib.sha256(to_bytes(message.mail)).hexdigest(),
+        "id": mail.id,
+        "subject": mail.subject,
+        "variables": variables,
+        "wire_hash": hashlib.sha256(to_bytes(mail)).hexdigest(),
     }
 
 
-def _call(provider: Provider, going: Sequence[Ready]) -> list[Receipt]:
+def _call(provider: Provider, mails: Sequence[Outgoing]) -> list[Receipt]:
     """Call the provider; whatever it raises means that nobody knows what was sent."""
-    mails = [message.mail for message in going]
     try:
         found = {receipt.id: receipt for receipt in provider.send(mails, seconds=SEND_SECONDS)}
     except ProviderError as error:
         return [Receipt(mail.id, Outcome.NOT_SENT, detail=str(error)) for mail in mails]
-    except Exception as error:  # noqa: BLE001 - third of three: silence is ambiguous
+    except Exception as error:  # noqa: BLE001 - fourth of four: silence is ambiguous
         found = {}
         detail = f"{type(error).__name__}: {error}"
     else:
