@@ -25,7 +25,7 @@ from nurture.providers.base import Deadline, Options, Outcome, Provider, Receipt
 from nurture.providers.http import Http, NoAnswer, Request, Response, Result, Unreachable, retry_after
 
 BATCH = 500
-MAX_SINGLE = 200
+MAX_SINGLE = 500
 """Mails that one call of `send` carries at most where each has a request of its own."""
 
 CODES = {
@@ -121,7 +121,7 @@ class Postmark:
 
     @property
     def batch(self) -> int:
-        """Return how many mails a request carries; where it is one, how many went in two seconds of late, up to 200."""
+        """Return how many mails a request carries; where it is one, how many went in two seconds of late, up to 500."""
         return self._batch if self._batch > 1 else max(1, min(MAX_SINGLE, round(2 * self._rate)))
 
     def send(self, group: Sequence[Outgoing], *, seconds: float) -> list[Receipt]:

@@ -21,7 +21,7 @@ from nurture.providers.smtp.session import Session
 from nurture.providers.smtp.talk import Sending, Talk
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
-MAX_BATCH = 200
+MAX_BATCH = 500
 
 
 def create(options: Mapping[str, object], *, folder: Path, secrets: Mapping[str, str]) -> Provider:
@@ -65,7 +65,7 @@ class Smtp:
 
     @property
     def batch(self) -> int:
-        """Return how many mails went over the wire in two seconds of late, from 1 to 200."""
+        """Return how many mails went over the wire in two seconds of late, from 1 to 500."""
         return max(1, min(MAX_BATCH, round(2 * self._rate)))
 
     def send(self, group: Sequence[Outgoing], *, seconds: float) -> list[Receipt]:
