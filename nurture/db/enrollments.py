@@ -35,7 +35,8 @@ def by_ids(connection: Connection, ids: Collection[int]) -> dict[EnrollmentId, E
 
 def contacts_of(connection: Connection, ids: Collection[int]) -> set[int]:
     """Return the contacts whose runs those are: who is locked before anything is read that could change."""
-    return set(connection.scalars(_CONTACTS_OF, {"ids": list(ids)}))
+    (found,) = by_columns(connection, _CONTACTS_OF, {"ids": list(ids)})
+    return set(found)
 
 
 def begin(connection: Connection, runs: Sequence[Mapping[str, Any]], now: datetime) -> list[EnrollmentId]:

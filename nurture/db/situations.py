@@ -31,6 +31,7 @@ from nurture.core.signals import account_kinds
 from nurture.core.words import SENT_MESSAGES, MessageState, Scope, TaskState, Voice
 from nurture.db import contacts, enrollments, members, tables
 from nurture.db.bulk import in_given, in_page
+from nurture.db.fetching import by_columns
 
 C = tables.Contact.__table__.c
 ADDRESS = tables.Address.__table__.c
@@ -51,7 +52,8 @@ def lock(connection: Connection, contact_ids: Collection[int], *, wait: bool = T
 
     With `wait=False` contacts that another transaction holds are left out. SQLite has one writer, which is the lock.
     """
-    return list(connection.scalars(_WAITING if wait else _NOT_WAITING, {"ids": list(contact_ids)}))
+    (found,) = by_columns(connection, _WAITING if wait else _NOT_WAITING, {"ids": list(contact_ids)})
+    return list(found)
 
 
 _PEOPLE = select(C.id).where(in_given(C.id), C.merged_into.is_(None), C.erased_at.is_(None)).order_by(C.id)

@@ -21,6 +21,7 @@ from nurture.core.words import FINAL_MESSAGES, EnrollmentState, MessageState, Ti
 from nurture.db import bulk, lite
 from nurture.db.clock import database_clock
 from nurture.db.columns import Columns, insert_columns
+from nurture.db.fetching import by_columns
 from nurture.db.tables import Enrollment, Message, Timer
 from nurture.db.values import Same, encoded_columns
 
@@ -170,7 +171,7 @@ def due(connection: Connection, kind: str, now: datetime, limit: int) -> list[Cl
     For work that is done in the same transaction and sets or clears every one of them: nobody else could see a claim.
     """
     values = {"the_kind": str(kind), "now": now, "most": limit}
-    return [Claimed(*row) for row in connection.execute(_due(connection.dialect.name), values).all()]
+    return list(map(Claimed, *by_columns(connection, _due(connection.dialect.name), values)))
 
 
 def count_due(connection: Connection, kind: str, now: datetime, most: int) -> int:
