@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from nurture.core.decide import Cancel, Decision, Due, Hold, Send, Skip, decide
 from nurture.core.gates import GATES
@@ -291,7 +291,9 @@ def test_every_decision_names_its_gates_in_order_up_to_the_one_that_decided(case
         assert json.loads(json.dumps(check.inputs)) == check.inputs
 
 
-@settings(deadline=None)
+@example((due(slot_at=None, step=replace(STEP, late=LatePolicy.SKIP)), NOW + 2 * DAY))
+@example((in_situation(personal(message=brief(**PERSONAL, enrollment_id=None)), events=(happened("replied"),)), NOW))
+@settings(deadline=None, max_examples=300)
 @given(CASES)
 def test_what_is_shared_between_messages_changes_no_decision(case: tuple[Due, datetime]) -> None:
     assert plain_gates.shown(decide(*case)) == plain_gates.decide(*case)
