@@ -112,11 +112,12 @@ class Line(Generic[W]):
         Raises OSError.
         """
         sent = 0
+        sent = 0
         if not self._rest and not self._is_tls:
             try:
                 sent = self.connection.send(octets)
             except _LATER:
-                pass
+                sent = 0
             self._sent += sent
             if sent == len(octets):
                 return True
