@@ -373,17 +373,17 @@ def test_of_two_providers_in_a_page_one_is_sent_to_directly(world: World, batch:
     assert [len(one.taken), len(other.taken)] == [3, 1]
 
 
-def test_a_slow_provider_is_asked_again_once_nothing_is_due(world: World) -> None:
-    world.use(ledger := Ledger(batch=1))
-    with Direct(world.database, world.postroom) as sender, directly() as pages:
+def test_after_a_slow_provider_mail_for_a_fast_one_goes_directly_again(world: World) -> None:
+    world.use(Ledger(batch=1))
+    slow = replace(world.postroom, providers={**world.postroom.providers, "other": (fast := Ledger(name="other"))})
+    with Direct(world.database, slow) as sender:
         for number in range(2):
             world.contact(f"c{number}@example.com")
             assert sender.page(world.now).accepted == 0
-        ledger.batch = WIDE
-        sender.page(world.now)
+        sends_through(world, "newsletter", "other")
         world.contact("last@example.com")
         assert sender.page(world.now).accepted == 1
-    assert len(pages) == 1
+    assert [mail.to_address for mail in fast.taken] == ["last@example.com"]
 
 
 # --- what comes up within a page --------------------------------------------------------------------------------------
