@@ -158,10 +158,10 @@ class Direct:
         )
 
     def _room(self) -> int:
-        """Return how many mails the provider that was last needed carries at once; of all of them, before the first."""
+        """Return how many mails the provider that was last needed carries at once; before the first, how many any."""
         providers = self._postroom.providers
         carrier = providers.get(self._carrier or "")
-        return carrier.batch if carrier else min((each.batch for each in providers.values()), default=engine.PAGE)
+        return carrier.batch if carrier else max((each.batch for each in providers.values()), default=engine.PAGE)
 
     def _leave_word(self) -> None:
         """Leave word before a page, or renew it: what that page does not survive must be known.

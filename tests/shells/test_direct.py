@@ -189,7 +189,7 @@ def test_whoever_goes_directly_or_the_plain_way_gets_the_same_rows(pair: tuple[W
             same_rows(pair, f"after {days} days")
             for ledger in ledgers:
                 ledger.answers.clear()
-    assert len(pages) >= 4, "the other world has its mail sent directly"
+    assert len(pages) >= 3, "the other world has its mail sent directly"
     took = [sorted((mail.to_address, mail.message_id, mail.text, mail.date) for mail in each.taken) for each in ledgers]
     assert took[0] == took[1]
     assert set(states(pair[1])) >= {"accepted", "cancelled", "refused"}
@@ -330,7 +330,9 @@ def test_personal_mail_is_drafted_and_waits_for_its_rep(world: World) -> None:
 
 
 def test_more_than_the_provider_carries_at_once_goes_the_plain_way(world: World) -> None:
+    """Nobody knows who is to carry the first page, so it is as long as the fastest could carry."""
     world.use(ledger := Counting(batch=60))
+    world.postroom = replace(world.postroom, providers={"outbox": ledger, "idle": Ledger(name="idle")})
     world.contacts(f"c{number}@example.com" for number in range(130))
     with Direct(world.database, world.postroom) as sender:
         assert sender.page(world.now).accepted == 60
