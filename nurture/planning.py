@@ -195,9 +195,10 @@ def _row(
     }
 
 
-def like(row: Mapping[str, Any], run: Enrollment, contact: Contact, sender: Sender, salt: str) -> dict[str, Any]:
+def like(
+    row: Mapping[str, Any], origin: str, run: Enrollment, contact: Contact, sender: Sender, salt: str
+) -> dict[str, Any]:
     """Return the row of a run's message, like that of another which stands alike and has an address, too."""
-    origin = f"e:{run.id}:{row['step_id']}:{run.occurrence}"
     return {
         **row,
         "origin_key": origin,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from nurture.mail.address import domain, wire_address
 
@@ -22,7 +23,12 @@ def mint_message_id(origin_key: str, address: str, salt: str = "") -> str:
     mailboxes drop a second mail with a Message-ID that they have seen.
     """
     digest = hashlib.sha256(f"{salt}\0{origin_key}".encode()).hexdigest()[:32]
-    return f"<{digest}@{domain(wire_address(address)).lower()}>"
+    return f"<{digest}@{_domain(address)}>"
+
+
+@lru_cache(maxsize=1_024)
+def _domain(address: str) -> str:
+    return domain(wire_address(address)).lower()
 
 
 def reply_subject(subject: str) -> str:

@@ -1,0 +1,160 @@
+"""Mail that enters `dispatching` as it is planned: decided for each cohort, written for each run, inserted in one go.
+
+The second part of direct sending. Everything happens in the caller's transaction, over contacts that it has locked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from nurture import composing, engine, live, planning, sending
+from nurture.core.cohorts import Spoken
+from nurture.core.decision import Check, Send
+from nurture.core.effects import Plan
+from nurture.core.model import Contact, Enrollment, Situation
+from nurture.core.quick import altered, quick_init
+from nurture.core.words import MessageState, TimerKind, Voice
+from nurture.db import decisions, instance, messages, quotas, tables, timers
+from nurture.db.bulk import reserve_ids
+from nurture.db.decisions import Decided
+from nurture.engine import Page
+from nurture.mail.wire import Outgoing
+from nurture.program.artifact import Artifact
+from nurture.sending import Postroom
+from nurture.speakers import Speaker
+
+
+@quick_init
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that goes: its row, its mail, whose run it is of, what the gates found, and who spoke for the run."""
+
+    row: Mapping[str, Any]
+    mail: Outgoing
+    contact: Contact
+    run: Enrollment
+    checks: tuple[Check, ...]
+    speaker: Speaker
+
+    @property
+    def plan(self) -> Plan:
+        """Return the plan of its run, which the speaker's is but for whose it is."""
+        plan = self.speaker.plan
+        return altered(plan, enrollment=altered(plan.enrollment, id=self.run.id, contact_id=self.run.contact_id))
+
+
+def write(
+    connection: Connection, page: Page, postroom: Postroom, speakers: Sequence[Speaker], room: int, now: datetime
+) -> list[Letter]:
+    """Decide for each cohort, and write at most `room` mails; nothing is inserted yet.
+
+    What else there is to say of a message than that it may go, the plain way says.
+    """
+    going = _new(connection, _decided(speakers, postroom, now), room)
+    keys = reserve_ids(connection, tables.Message, len(going))
+    salt = instance.read(connection).instance_id
+    pen = _Pen(
+        composing.Writer(page.program, postroom.links),
+        live.artifacts(connection, {speaker.row["template_hash"] for speaker in speakers}),
+        postroom.redirect_all_to,
+        now,
+    )
+    letters = []
+    for key, (origin, run, speaker, said) in zip(keys, going, strict=True):
+        situation = page.loaded[run.contact_id]
+        contact, sender = situation.contact, speaker.pending.due.sender
+        row = {"id": key, **planning.like(speaker.row, origin, run, contact, sender, salt)}
+        if (mail := pen.written(row, situation, speaker)) is not None:
+            letters.append(Letter(row, mail, contact, run, said.checks(run), speaker))
+    return letters
+
+
+def dispatch(
+    connection: Connection, letters: Sequence[Letter], postroom: Postroom, carrier: str, program: str, now: datetime
+) -> Sequence[Letter]:
+    """Insert letters as `dispatching`, with held timers and their decisions; return those that are to be sent.
+
+    `program` is the hash of the program by which they were decided.
+    """
+    common = {
+        "state": MessageState.DISPATCHING,
+        "owner": postroom.owner,
+        "attempts": 1,
+        "dispatching_at": now,
+        "date_header": now,
+        "provider": carrier,
+    }
+    messages.begin(connection, [{**letter.row, **common} for letter in letters])
+    held = [(letter.mail.id, letter.row["due_at"]) for letter in letters]
+    timers.hold(connection, held, postroom.owner, sending.LEASE_SECONDS)
+    if connection.dialect.name == "postgresql":
+        letters = _allowed(connection, letters, postroom.owner, now)
+    if postroom.providers[carrier].real:
+        quotas.count(connection, now.date(), Counter(letter.row["sender_id"] for letter in letters))
+    decisions.record(connection, [_kept(letter) for letter in letters], program, now, fresh=True)
+    return letters
+
+
+Going = tuple[str, Enrollment, Speaker, Spoken]
+"""The origin of a message that may go, its run, who spoke for that, and what was said."""
+
+
+def _decided(speakers: Sequence[Speaker], postroom: Postroom, now: datetime) -> Iterator[Going]:
+    by_number = {speaker.pending.row.id: speaker for speaker in speakers}
+    for pending, answer in sending.decide_page([speaker.pending for speaker in speakers], None, postroom, now):
+        if isinstance(answer, Send):
+            speaker, said = by_number[pending.row.id], Spoken(answer)
+            for run in speaker.cohort:
+                yield engine.origin_key(run), run, speaker, said
+
+
+def _new(connection: Connection, decided: Iterable[Going], room: int) -> list[Going]:
+    """Return as many as there is room for, none of them a message that is there already."""
+    asked = list(decided)
+    there = messages.known(connection, [origin for origin, *_ in asked])
+    return list(islice((each for each in asked if each[0] not in there), room))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pen:
+    """What all letters of a page are written with."""
+
+    writer: composing.Writer
+    artifacts: Mapping[str, Artifact]
+    redirect_to: str | None
+    now: datetime
+
+    def written(self, row: dict[str, Any], situation: Situation, speaker: Speaker) -> Outgoing | None:
+        """Write the mail of a row, and into the row what is kept of it; None where that fails."""
+        due = speaker.pending.due
+        try:
+            content = self.writer.compose(self.artifacts[row["template_hash"]], Voice.MARKETING, situation)
+            planned = SimpleNamespace(date_header=self.now, **row)
+            sequence = due.sequence.name if due.sequence else None
+            mail = composing.outgoing(planned, content, due.sender, situation.contact, sequence, self.now)
+            mail = composing.redirected(mail, self.redirect_to)
+            row |= sending.what_is_kept(mail, content.values)
+        except Exception:  # noqa: BLE001 - third of four: the plain way meets it again, and holds the message for it
+            return None
+        return mail
+
+
+def _allowed(connection: Connection, letters: Sequence[Letter], owner: str, now: datetime) -> list[Letter]:
+    """Take those back that somebody has forbidden since they were decided: the plain way decides them again."""
+    lost = messages.forbidden(connection, [letter.mail.id for letter in letters], owner, now)
+    messages.withdraw(connection, lost, now)
+    timers.set_timers(connection, [(TimerKind.MESSAGE, key, now + sending.LOST_GUARD_RETRY) for key in lost])
+    return [letter for letter in letters if letter.mail.id not in lost]
+
+
+def _kept(letter: Letter) -> Decided:
+    row, rule = letter.row, letter.speaker.pending.rule
+    return Decided(letter.contact.id, letter.run.id, row["id"], row["step_id"], "send", "", letter.checks, None, rule)
