@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from nurture import composing, engine, live, planning, sending
+from nurture import composing, engine, live, sending
 from nurture.core.cohorts import Spoken
 from nurture.core.decision import Check, Send
 from nurture.core.effects import Plan
@@ -24,8 +24,11 @@ from nurture.core.quick import altered, quick_init
 from nurture.core.words import MessageState, TimerKind, Voice
 from nurture.db import decisions, instance, messages, quotas, tables, timers
 from nurture.db.bulk import reserve_ids
+from nurture.db.columns import Columns
 from nurture.db.decisions import Decided
+from nurture.db.values import Same
 from nurture.engine import Page
+from nurture.mail.thread import mint_message_id
 from nurture.mail.wire import Outgoing
 from nurture.program.artifact import Artifact
 from nurture.sending import Postroom
@@ -35,10 +38,14 @@ from nurture.speakers import Speaker
 @quick_init
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message that goes: its row, its mail, whose run it is of, what the gates found, and who spoke for the run."""
+    """A message that goes: its mail, what is kept of it, whose it is, what the gates found, and who spoke for its run.
 
-    row: Mapping[str, Any]
+    All else is as in the speaker's row.
+    """
+
+    origin: str
     mail: Outgoing
+    kept: Mapping[str, Any]
     contact: Contact
     run: Enrollment
     checks: tuple[Check, ...]
@@ -60,20 +67,18 @@ def write(
     """
     going = _new(connection, _decided(speakers, postroom, now), room)
     keys = reserve_ids(connection, tables.Message, len(going))
-    salt = instance.read(connection).instance_id
     pen = _Pen(
         composing.Writer(page.program, postroom.links),
         live.artifacts(connection, {speaker.row["template_hash"] for speaker in speakers}),
+        instance.read(connection).instance_id,
         postroom.redirect_all_to,
         now,
     )
     letters = []
     for key, (origin, run, speaker, said) in zip(keys, going, strict=True):
         situation = page.loaded[run.contact_id]
-        contact, sender = situation.contact, speaker.pending.due.sender
-        row = {"id": key, **planning.like(speaker.row, origin, run, contact, sender, salt)}
-        if (mail := pen.written(row, situation, speaker)) is not None:
-            letters.append(Letter(row, mail, contact, run, said.checks(run), speaker))
+        if (written := pen.written(key, origin, situation, speaker)) is not None:
+            letters.append(Letter(origin, *written, situation.contact, run, said.checks(run), speaker))
     return letters
 
 
@@ -84,6 +89,8 @@ def dispatch(
 
     `program` is the hash of the program by which they were decided.
     """
+    if not letters:
+        return letters
     common = {
         "state": MessageState.DISPATCHING,
         "owner": postroom.owner,
@@ -92,13 +99,13 @@ def dispatch(
         "date_header": now,
         "provider": carrier,
     }
-    messages.begin(connection, [{**letter.row, **common} for letter in letters])
-    held = [(letter.mail.id, letter.row["due_at"]) for letter in letters]
+    messages.begin(connection, len(letters), {**_shared(letters), **_as_same(common), **_own(letters)})
+    held = [(letter.mail.id, letter.speaker.row["due_at"]) for letter in letters]
     timers.hold(connection, held, postroom.owner, sending.LEASE_SECONDS)
     if connection.dialect.name == "postgresql":
         letters = _allowed(connection, letters, postroom.owner, now)
     if postroom.providers[carrier].real:
-        quotas.count(connection, now.date(), Counter(letter.row["sender_id"] for letter in letters))
+        quotas.count(connection, now.date(), Counter(letter.speaker.row["sender_id"] for letter in letters))
     decisions.record(connection, [_kept(letter) for letter in letters], program, now, fresh=True)
     return letters
 
@@ -129,22 +136,59 @@ class _Pen:
 
     writer: composing.Writer
     artifacts: Mapping[str, Artifact]
+    salt: str
     redirect_to: str | None
     now: datetime
 
-    def written(self, row: dict[str, Any], situation: Situation, speaker: Speaker) -> Outgoing | None:
-        """Write the mail of a row, and into the row what is kept of it; None where that fails."""
-        due = speaker.pending.due
+    def written(
+        self, key: int, origin: str, situation: Situation, speaker: Speaker
+    ) -> tuple[Outgoing, Mapping[str, Any]] | None:
+        """Write a mail; return it with what is kept of it, None where that fails."""
+        row, due, contact = speaker.row, speaker.pending.due, situation.contact
+        planned = SimpleNamespace(
+            id=key,
+            origin_key=origin,
+            to_address=contact.email,
+            message_id_header=mint_message_id(origin, due.sender.address, self.salt),
+            date_header=self.now,
+            voice=row["voice"],
+            template=row["template"],
+            in_reply_to=None,
+            thread_references=None,
+        )
+        sequence = due.sequence.name if due.sequence else None
         try:
             content = self.writer.compose(self.artifacts[row["template_hash"]], Voice.MARKETING, situation)
-            planned = SimpleNamespace(date_header=self.now, **row)
-            sequence = due.sequence.name if due.sequence else None
-            mail = composing.outgoing(planned, content, due.sender, situation.contact, sequence, self.now)
+            mail = composing.outgoing(planned, content, due.sender, contact, sequence, self.now)
             mail = composing.redirected(mail, self.redirect_to)
-            row |= sending.what_is_kept(mail, content.values)
+            return mail, sending.what_is_kept(mail, content.values)
         except Exception:  # noqa: BLE001 - third of four: the plain way meets it again, and holds the message for it
             return None
-        return mail
+
+
+def _shared(letters: Sequence[Letter]) -> Columns:
+    """Return the columns of the speakers' rows: for most pages it is one speaker."""
+    first = letters[0].speaker
+    if all(letter.speaker is first for letter in letters):
+        return _as_same(first.row)
+    return {name: [letter.speaker.row[name] for letter in letters] for name in first.row}
+
+
+def _as_same(values: Mapping[str, Any]) -> Columns:
+    return {name: Same(value) for name, value in values.items()}
+
+
+def _own(letters: Sequence[Letter]) -> Columns:
+    """Return the columns in which every message has a value of its own."""
+    kept = {name: [letter.kept[name] for letter in letters] for name in letters[0].kept}
+    return kept | {
+        "origin_key": [letter.origin for letter in letters],
+        "contact_id": [letter.contact.id for letter in letters],
+        "enrollment_id": [letter.run.id for letter in letters],
+        "to_address": [letter.contact.email for letter in letters],
+        "to_hash": [letter.contact.address_hash for letter in letters],
+        "message_id_header": [letter.mail.message_id for letter in letters],
+    }
 
 
 def _allowed(connection: Connection, letters: Sequence[Letter], owner: str, now: datetime) -> list[Letter]:
@@ -156,5 +200,5 @@ def _allowed(connection: Connection, letters: Sequence[Letter], owner: str, now:
 
 
 def _kept(letter: Letter) -> Decided:
-    row, rule = letter.row, letter.speaker.pending.rule
-    return Decided(letter.contact.id, letter.run.id, row["id"], row["step_id"], "send", "", letter.checks, None, rule)
+    step, rule = letter.speaker.row["step_id"], letter.speaker.pending.rule
+    return Decided(letter.contact.id, letter.run.id, letter.mail.id, step, "send", "", letter.checks, None, rule)

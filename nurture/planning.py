@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from nurture.core.effects import Plan, PlanMessage
-from nurture.core.model import Contact, ContactId, Enrollment, Sender, SenderId, Situation, VersionId
+from nurture.core.model import ContactId, Sender, SenderId, Situation, VersionId
 from nurture.core.program import Program
 from nurture.core.quick import altered, quick_init
 from nurture.core.sequence import Sequence as Sequenced
@@ -192,21 +192,6 @@ def _row(
         "thread_references": " ".join(_references(thread)) or None,
         "created_at": now,
         "updated_at": now,
-    }
-
-
-def like(
-    row: Mapping[str, Any], origin: str, run: Enrollment, contact: Contact, sender: Sender, salt: str
-) -> dict[str, Any]:
-    """Return the row of a run's message, like that of another which stands alike and has an address, too."""
-    return {
-        **row,
-        "origin_key": origin,
-        "contact_id": contact.id,
-        "enrollment_id": run.id,
-        "to_address": contact.email,
-        "to_hash": contact.address_hash,
-        "message_id_header": mint_message_id(origin, sender.address, salt),
     }
 
 

@@ -36,13 +36,15 @@ from nurture.db.bulk import (
     in_given,
     in_page,
     insert_new,
-    insert_rows,
     page_columns,
     page_parameters,
     reserve_ids,
     update_rows,
 )
 from nurture.db.clock import database_clock
+from nurture.db.columns import Columns, insert_columns
+from nurture.db.fetching import by_columns
+from nurture.db.values import Same
 
 TABLE = tables.Message.__table__
 M = TABLE.c
@@ -75,13 +77,13 @@ def known(connection: Connection, origins: Collection[str]) -> set[str]:
     return set(connection.scalars(_KNOWN, {"ids": list(origins)})) if origins else set()
 
 
-def begin(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert messages that enter `dispatching` as they are planned. Their origins are new: see `known`.
+def begin(connection: Connection, count: int, columns: Columns) -> None:
+    """Insert messages that enter `dispatching` as they are planned, by columns. Their origins are new: see `known`.
 
     The caller has decided about them in this transaction, over contacts that it has locked. On PostgreSQL `forbidden`
     asks afterwards what somebody else may have committed meanwhile; SQLite has one writer.
     """
-    insert_rows(connection, TABLE, rows)
+    insert_columns(connection, TABLE, count, {"edited": Same(False), **columns})
 
 
 def forbidden(connection: Connection, ids: Collection[int], owner: str, now: datetime) -> set[int]:
@@ -334,19 +336,42 @@ def accept(
 
     `taken` are rows of id, provider_id and wire_id. Lock their contacts first.
     """
+    if connection.dialect.name == "sqlite":
+        return _read_and_accept(connection, taken, now)
     given = {"moment": now, **page_parameters(connection, TABLE, taken)}
-    rows: list[Any] = list(connection.execute(_accept(connection.dialect.name), given))
+    rows: list[Any] = list(connection.execute(_accept(), given))
     return sorted(rows, key=itemgetter(0))
 
 
-@lru_cache(maxsize=2)
-def _accept(dialect: str) -> Any:
-    page = page_columns(TABLE, ("id", "provider_id", "wire_id"), dialect)
+@lru_cache(maxsize=1)
+def _accept() -> Any:
+    page = page_columns(TABLE, ("id", "provider_id", "wire_id"), "postgresql")
     names = {name: page[name] for name in ("provider_id", "wire_id")}
-    found = and_(M.id == page["id"], _state_unindexed(dialect) == MessageState.DISPATCHING)
-    accepted = {"state": MessageState.ACCEPTED, "reason": None, "owner": None, "sent_at": _MOMENT}
-    changed = update(TABLE).where(found).values(**accepted, **names, updated_at=_MOMENT)
+    found = and_(M.id == page["id"], _state_unindexed("postgresql") == MessageState.DISPATCHING)
+    changed = update(TABLE).where(found).values(**_ACCEPTED, **names, sent_at=_MOMENT, updated_at=_MOMENT)
     return changed.returning(M.id, M.enrollment_id, M.sender_id)
+
+
+_ACCEPTED = {"state": MessageState.ACCEPTED, "reason": None, "owner": None}
+
+
+def _read_and_accept(
+    connection: Connection, taken: Sequence[Mapping[str, Any]], now: datetime
+) -> list[tuple[int, int | None, int]]:
+    """Do the same on SQLite, which has one writer: to read first takes less than to be told by the update."""
+    by_id = {row["id"]: row for row in taken}
+    columns = by_columns(connection, _IN_FLIGHT, {"ids": list(by_id)})
+    there = list(zip(*columns, strict=True))
+    accepted: dict[str, Any] = {**_ACCEPTED, "sent_at": now, "updated_at": now}
+    update_rows(connection, TABLE, "id", [{**by_id[key], **accepted} for key, _, _ in there])
+    return there
+
+
+_IN_FLIGHT = (
+    select(M.id, M.enrollment_id, M.sender_id)
+    .where(in_given(M.id), literal_column("+messages.state") == MessageState.DISPATCHING)
+    .order_by(M.id)
+)
 
 
 def _state_unindexed(dialect: str) -> ColumnElement[str]:

@@ -196,7 +196,8 @@ def postpone(connection: Connection, kind: str, ids: Sequence[int], owner: str, 
 def take(connection: Connection, kind: str, ids: Sequence[int], owner: str, seconds: float) -> None:
     """Hold timers that `due` found in this transaction until `owner` sets or clears them; no attempt is counted."""
     if ids:
-        connection.execute(_HOLDING, {"the_kind": str(kind), "ids": list(ids), "claimer": owner, "seconds": seconds})
+        until = connection.scalar(_UNTIL, {"seconds": seconds})  # once, not for every row
+        connection.execute(_HOLDING, {"the_kind": str(kind), "ids": list(ids), "claimer": owner, "until": until})
 
 
 def extend(connection: Connection, kind: str, ids: Sequence[int], owner: str, seconds: float) -> frozenset[int]:
@@ -283,7 +284,7 @@ _RELEASING = sa.update(_timers).where(_MINE).values(owner=None, lease_until=None
 _HOLDING = (
     sa.update(_timers)
     .where(_OF_KIND, bulk.in_given(_timers.c.subject_id))
-    .values(owner=sa.bindparam("claimer"), lease_until=_LATER)
+    .values(owner=sa.bindparam("claimer"), lease_until=sa.bindparam("until", type_=_timers.c.lease_until.type))
 )
 _EXTENDING = sa.update(_timers).where(_MINE).values(lease_until=_LATER).returning(_timers.c.subject_id)
 
