@@ -38,7 +38,7 @@ def cohorts(
 
 
 def _standing(run: Enrollment, contact: Contact, company: Company) -> object:
-    whom = (contact.stage, resolve_zone(contact, company), contact.email is None, contact.address_hash is None)
+    whom = (contact.stage, resolve_zone(contact, company), bool(contact.email), bool(contact.address_hash))
     return _state(run), whom
 
 
