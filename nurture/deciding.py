@@ -104,7 +104,7 @@ def load(
         runs,
         live.versions(connection, {run.version_id for run in runs.values()}),
         _approvals(connection, rows),
-        set(connection.scalars(select(tables.PausedSequence.name))),
+        set(connection.scalars(_PAUSED)),
         home.sending_paused,
         unsubscribe_problem(home, policy.public_url, now),
         slots,
@@ -137,6 +137,9 @@ def budget(connection: Connection, policy: Policy, now: datetime) -> int | None:
         return None
     own = instance.read(connection).launch_cap
     return max(0, (policy.launch_cap if own is None else own) - quotas.used(connection, now.date()))
+
+
+_PAUSED = select(tables.PausedSequence.__table__.c.name)
 
 
 def _situations(

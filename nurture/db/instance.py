@@ -146,8 +146,11 @@ def record_unsubscribe_test(connection: Connection, url: str, now: datetime) -> 
 
 
 def _find(connection: Connection) -> Instance | None:
-    row = connection.execute(sa.select(*(column for column in _INSTANCE.c if column.name != "id"))).mappings().first()
-    return Instance(**row) if row else None
+    row = connection.execute(_WHOLE).first()
+    return Instance(*row) if row else None
+
+
+_WHOLE = sa.select(*(_INSTANCE.c[name] for name in Instance.__dataclass_fields__))
 
 
 def _change(connection: Connection, **values: Any) -> None:

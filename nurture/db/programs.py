@@ -32,7 +32,7 @@ GONE = "no longer in nurture.toml"
 
 def live_hash(connection: Connection) -> str | None:
     """Return the hash of the program that runs, None when nothing was applied."""
-    found: str | None = connection.scalar(select(_LIVE.c.program_hash))
+    found: str | None = connection.scalar(_LIVE_HASH)
     return found
 
 
@@ -61,6 +61,7 @@ def versions(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
     return list(connection.execute(_VERSIONS, {"ids": sorted(ids)}))
 
 
+_LIVE_HASH = select(_LIVE.c.program_hash)
 _VERSIONS_BY_HASH = select(_VERSION.c.id, _VERSION.c.name, _VERSION.c.hash).where(in_given(_VERSION.c.hash))
 _VERSIONS = select(_VERSION.c.id, _VERSION.c.hash, _VERSION.c.definition).where(in_given(_VERSION.c.id))
 
