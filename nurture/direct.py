@@ -172,9 +172,10 @@ class Direct:
         room = self._postroom.providers[carrier].batch if carrier else 0
         mine = [speaker for speaker in found if speaker.pending.due.sender.provider == carrier]
         wanted = min(room, sum(len(speaker.cohort) for speaker in mine))
-        if room < LEAST or not self._within_budget(connection, mine, wanted, now):
+        budget = self._budget(connection, mine, now) if room >= LEAST else None
+        if room < LEAST or not self._within_budget(connection, budget, wanted, now):
             return carrier, ()
-        written = letters.write(connection, page, self._postroom, mine, room, now)
+        written = letters.write(connection, page, self._postroom, mine, room, now, budget=budget)
         failpoints.reach(failpoints.DECIDED)
         return carrier, letters.dispatch(connection, written, self._postroom, carrier, page.program.hash, now)
 
@@ -191,12 +192,13 @@ class Direct:
                 counts[name] += len(speaker.cohort)
         return max(counts, key=lambda name: (providers[name].batch >= LEAST, counts[name]), default="")
 
-    def _within_budget(self, connection: Connection, mine: Sequence[Speaker], wanted: int, now: datetime) -> bool:
+    def _budget(self, connection: Connection, mine: Sequence[Speaker], now: datetime) -> int | None:
+        """Return how many mails of one provider may go today, None for any number."""
+        return deciding.budget(connection, self._postroom.policy, now) if mine[0].pending.real else None
+
+    def _within_budget(self, connection: Connection, budget: int | None, wanted: int, now: datetime) -> bool:
         """Say whether today's budget suffices for a page and for all that waits already: else all go in turn."""
-        budget = deciding.budget(connection, self._postroom.policy, now)
-        if budget is None or not mine[0].pending.real:
-            return True
-        return wanted + timers.count_due(connection, TimerKind.MESSAGE, now, budget + 1) <= budget
+        return budget is None or wanted + timers.count_due(connection, TimerKind.MESSAGE, now, budget + 1) <= budget
 
 
 def _let_wait(connection: Connection, going: _Going, receipts: Sequence[Receipt], now: datetime) -> None:

@@ -59,13 +59,21 @@ class Letter:
 
 
 def write(
-    connection: Connection, page: Page, postroom: Postroom, speakers: Sequence[Speaker], room: int, now: datetime
+    connection: Connection,
+    page: Page,
+    postroom: Postroom,
+    speakers: Sequence[Speaker],
+    room: int,
+    now: datetime,
+    *,
+    budget: int | None = None,
 ) -> list[Letter]:
     """Decide for each cohort, and write at most `room` mails; nothing is inserted yet.
 
-    What else there is to say of a message than that it may go, the plain way says.
+    What else there is to say of a message than that it may go, the plain way says. `budget` is how many messages may
+    still go today (None: any number).
     """
-    going = _new(connection, _decided(speakers, postroom, now), room)
+    going = _new(connection, _decided(speakers, postroom, budget, now), room)
     keys = reserve_ids(connection, tables.Message, len(going))
     pen = _Pen(
         composing.Writer(page.program, postroom.links),
@@ -75,10 +83,11 @@ def write(
         now,
     )
     letters = []
-    for key, (origin, run, speaker, said) in zip(keys, going, strict=True):
+    for place, (key, (origin, run, speaker, said)) in enumerate(zip(keys, going, strict=True)):
+        left = None if budget is None else budget - place
         situation = page.loaded[run.contact_id]
         if (written := pen.written(key, origin, situation, speaker)) is not None:
-            letters.append(Letter(origin, *written, situation.contact, run, said.checks(run), speaker))
+            letters.append(Letter(origin, *written, situation.contact, run, said.checks(run, left), speaker))
     return letters
 
 
@@ -114,9 +123,9 @@ Going = tuple[str, Enrollment, Speaker, Spoken]
 """The origin of a message that may go, its run, who spoke for that, and what was said."""
 
 
-def _decided(speakers: Sequence[Speaker], postroom: Postroom, now: datetime) -> Iterator[Going]:
+def _decided(speakers: Sequence[Speaker], postroom: Postroom, budget: int | None, now: datetime) -> Iterator[Going]:
     by_number = {speaker.pending.row.id: speaker for speaker in speakers}
-    for pending, answer in sending.decide_page([speaker.pending for speaker in speakers], None, postroom, now):
+    for pending, answer in sending.decide_page([speaker.pending for speaker in speakers], budget, postroom, now):
         if isinstance(answer, Send):
             speaker, said = by_number[pending.row.id], Spoken(answer)
             for run in speaker.cohort:

@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from nurture.core.calendars import resolve_zone
 from nurture.core.decision import Check, Send
-from nurture.core.gates import enrollment
+from nurture.core.gates import caps, enrollment
 from nurture.core.model import Company, Contact, ContactId, Enrollment, VersionId
 from nurture.core.sequence import Sequence as Sequenced
 
@@ -46,16 +46,23 @@ _state = attrgetter(*(name for name in Enrollment.__dataclass_fields__ if name n
 
 
 class Spoken:
-    """What was decided for the speaker of a cohort, said for others of it: only the gate of runs names the run."""
+    """What was decided for the speaker of a cohort, said for others of it.
+
+    Only the gate of runs names the run, and that of caps how many messages are left for the day.
+    """
 
     def __init__(self, answer: Send) -> None:
         """Take what was decided for the speaker."""
-        place = [check.gate for check in answer.checks].index(enrollment.NAME)
+        gates = [check.gate for check in answer.checks]
+        place, self._caps = gates.index(enrollment.NAME), gates.index(caps.NAME)
         self._before, self._after = answer.checks[:place], answer.checks[place + 1 :]
         check = answer.checks[place]
         name = check.reading.own.index("enrollment")
         self._reading, self._head, self._tail = check.reading, check.own[:name], check.own[name + 1 :]
 
-    def checks(self, run: Enrollment) -> tuple[Check, ...]:
-        """Return what the gates would have found of another run of the cohort."""
-        return (*self._before, Check(self._reading, (*self._head, run.id, *self._tail)), *self._after)
+    def checks(self, run: Enrollment, left: int | None = None) -> tuple[Check, ...]:
+        """Return what the gates would have found of another run of the cohort, with `left` messages under the cap."""
+        found = (*self._before, Check(self._reading, (*self._head, run.id, *self._tail)), *self._after)
+        if left is None:
+            return found
+        return (*found[: self._caps], Check(found[self._caps].reading, (left,)), *found[self._caps + 1 :])

@@ -24,7 +24,7 @@ from nurture.core.sequence import Sequence as Sequenced
 from nurture.core.spans import parse_span
 from nurture.core.windows import ALWAYS_OPEN, Delay, Window
 from nurture.core.words import EnrollmentState, MessageState
-from tests.core.dues import CASES
+from tests.core.dues import CASES, RUN, due
 from tests.core.running import (
     COMPANY,
     LIFECYCLE,
@@ -183,6 +183,13 @@ def holds_for_all(
         assert checks == answer.checks
         assert all(one.reading is other.reading for one, other in zip(checks, answer.checks, strict=True))
     return "sent"
+
+
+def test_of_the_launch_cap_each_is_told_what_was_left_for_it() -> None:
+    said = decide(due(budget=5), NOW)
+    assert isinstance(said, Send)
+    for left in (5, 4):
+        assert Spoken(said).checks(RUN, left) == decide(due(budget=left), NOW).checks
 
 
 # --- who stands apart -------------------------------------------------------------------------------------------------

@@ -11,8 +11,9 @@ from nurture import deciding, drafts, engine
 from nurture.core.decide import decide
 from nurture.core.events import INBOUND
 from nurture.core.gates.approval import VOIDING
+from nurture.core.model import Situation
 from nurture.core.words import MessageState
-from nurture.db import situations, tables
+from nurture.db import enrollments, situations, tables
 from tests.world import LINKS, World
 
 
@@ -31,6 +32,24 @@ def test_gates_decide_the_same_over_everything_that_is_known(world: World) -> No
             assert short == decide(replace(pending.due, situation=whole[pending.due.situation.contact.id]), now)
             outcomes.add(f"{type(short).__name__} {short.checks[-1].gate}")
     assert {"Send lateness", "Cancel consent", "Cancel enrollment", "Hold approval"} <= outcomes
+
+
+def test_of_whom_nothing_is_told_gates_see_but_the_contact_and_its_run(world: World) -> None:
+    """And messages, of which gates read those of somebody with a wish alone (as the tests of cohorts say)."""
+    _people(world)
+    told = {f"{name}@x.example" for name in "bcde"} | {f"{name}@y.example" for name in "ab"}
+    with world.database.read() as connection:
+        rows = list(connection.execute(select(tables.Message.__table__).order_by(tables.Message.id)))
+        found = deciding.load(connection, world.program, rows, world.postroom.policy, {}, world.now)
+        people = {each.due.situation.contact.id for each in found}
+        runs = enrollments.by_ids(connection, {row.enrollment_id for row in rows}).values()
+        apart = deciding.told_of(connection, world.program, people, runs, world.now)
+    for pending in found:
+        seen = pending.due.situation
+        assert (seen.contact.email in told) == (seen.contact.id in apart)
+        if seen.contact.id not in apart:
+            assert replace(seen, messages=()) == Situation(seen.contact, enrollments=seen.enrollments)
+    assert apart != people
 
 
 def _people(world: World) -> None:

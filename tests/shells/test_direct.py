@@ -257,6 +257,35 @@ def lived(world: World, crowd: list[dict[str, Any]], days: list[float]) -> None:
                 world.record(key, who["leaves"], **({"permanent": True} if who["leaves"] == "bounced" else {}))
 
 
+def test_a_contact_with_two_runs_and_runs_of_older_versions_get_the_same_rows(pair: tuple[World, World]) -> None:
+    """And contacts whose zone comes from themselves, their country or their account, some of it no zone."""
+    second = NURTURE.replace("name: nurture", "name: second").replace(
+        "voice: marketing", "voice: marketing\npriority: 9"
+    )
+    weekly = NURTURE.replace("window: always", "window: {days: [mon], hours: '08:00-09:30'}")
+    for world in pair:
+        world.use(Ledger())
+        world.apply({"sequences/second.yaml": second})
+        world.contacts(["ann@example.com", "bob@example.com"])
+        world.advance(minutes=1)
+        assert len(world.rows(tables.Message)) == 4
+        world.apply({"sequences/second.yaml": second, "sequences/nurture.yaml": weekly.replace("3 days", "2 days")})
+        for number, zone in enumerate([{"country": "DE"}, {"time_zone": "No/Where", "account": {"country": "DE"}}]):
+            world.contacts([f"c{number}@example.com", f"d{number}@example.com"], **zone)
+        world.advance(days=8)
+    assert set(states(pair[1])) == {"accepted"}
+    same_rows(pair, "after a week")
+
+
+def test_what_is_left_of_the_launch_cap_is_told_as_on_the_plain_way(pair: tuple[World, World]) -> None:
+    for world in pair:
+        pages_answer(world)
+        world.use(Ledger(real=True), launch_cap=10)
+        world.contacts(f"c{number}@example.com" for number in range(4))
+        world.work()
+    same_rows(pair, "under the cap")
+
+
 # --- what goes the plain way ------------------------------------------------------------------------------------------
 
 
