@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from nurture import intake, live, runs
 from nurture.core.model import Contact, ContactId, EnrollmentId, SenderId
 from nurture.core.words import TimerKind
-from nurture.db import messages, situations, timers
+from nurture.db import dispatching, situations, timers
 from nurture.providers.base import Outcome, Receipt
 
 SENT = "sent"
@@ -35,7 +35,7 @@ def accept(
     if not intake.quiet(program, SENT):
         return found
     names = [{"id": each.id, "provider_id": each.provider_id, "wire_id": each.wire_id} for each in plain]
-    taken = messages.accept(connection, names, now)
+    taken = dispatching.accept(connection, names, now)
     ids = [key for key, _, _ in taken]
     timers.clear(connection, TimerKind.MESSAGE, ids)
     senders = {EnrollmentId(run): SenderId(sender) for _, run, sender in taken if run is not None}

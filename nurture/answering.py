@@ -13,7 +13,7 @@ from nurture.core.effects import EndRun, Reaction
 from nurture.core.model import ContactId, EnrollmentId
 from nurture.core.program import Program
 from nurture.core.words import EnrollmentState, MessageState, TimerKind
-from nurture.db import decisions, effects, messages, situations, timers
+from nurture.db import decisions, dispatching, effects, messages, situations, timers
 from nurture.db.decisions import Decided
 from nurture.deciding import Pending
 
@@ -30,7 +30,7 @@ def carry_out(
     loaded = {p.due.situation.contact.id: p.due.situation for p, _ in ending}
     situations.lock(connection, loaded.keys())
     waits = {p.row.id: a.until for p, a in answers if isinstance(a, Hold)}
-    given_back = messages.give_back(connection, list(waits), owner, now)
+    given_back = dispatching.give_back(connection, list(waits), owner, now)
     timers.set_timers(connection, [(TimerKind.MESSAGE, key, waits[key]) for key in given_back])
     _end(connection, program, ending, now)
     cancels = [

@@ -22,7 +22,7 @@ from nurture.core.effects import Plan
 from nurture.core.model import Contact, Enrollment, Situation
 from nurture.core.quick import altered, quick_init
 from nurture.core.words import MessageState, TimerKind, Voice
-from nurture.db import decisions, instance, messages, quotas, tables, timers
+from nurture.db import decisions, dispatching, instance, messages, quotas, tables, timers
 from nurture.db.bulk import reserve_ids
 from nurture.db.columns import Columns
 from nurture.db.decisions import Decided
@@ -108,7 +108,7 @@ def dispatch(
         "date_header": now,
         "provider": carrier,
     }
-    messages.begin(connection, len(letters), {**_shared(letters), **_as_same(common), **_own(letters)})
+    dispatching.begin(connection, len(letters), {**_shared(letters), **_as_same(common), **_own(letters)})
     held = [(letter.mail.id, letter.speaker.row["due_at"]) for letter in letters]
     timers.hold(connection, held, postroom.owner, sending.LEASE_SECONDS)
     if connection.dialect.name == "postgresql":
@@ -202,8 +202,8 @@ def _own(letters: Sequence[Letter]) -> Columns:
 
 def _allowed(connection: Connection, letters: Sequence[Letter], owner: str, now: datetime) -> list[Letter]:
     """Take those back that somebody has forbidden since they were decided: the plain way decides them again."""
-    lost = messages.forbidden(connection, [letter.mail.id for letter in letters], owner, now)
-    messages.withdraw(connection, lost, now)
+    lost = dispatching.forbidden(connection, [letter.mail.id for letter in letters], owner, now)
+    dispatching.withdraw(connection, lost, now)
     timers.set_timers(connection, [(TimerKind.MESSAGE, key, now + sending.LOST_GUARD_RETRY) for key in lost])
     return [letter for letter in letters if letter.mail.id not in lost]
 

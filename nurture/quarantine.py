@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from nurture.core.words import MessageState, TimerKind
-from nurture.db import decisions, messages, timers
+from nurture.db import decisions, dispatching, timers
 from nurture.db.decisions import Decided
 from nurture.db.timers import Claimed
 
@@ -56,14 +56,14 @@ def hold(
     if not aside:
         return rows
     until = now + AGAIN
-    messages.give_back(connection, [row.id for row in aside], owner, now)
+    dispatching.give_back(connection, [row.id for row in aside], owner, now)
     timers.postpone(connection, TimerKind.MESSAGE, [row.id for row in aside], owner, until)
     decisions.record(connection, [_decided(row, until) for row in aside], program_hash, now)
     put_aside = {row.id for row in aside}
     return [row for row in rows if row.id not in put_aside]
 
 
-_UNSENT = (*messages.CLAIMABLE, MessageState.CLAIMED)
+_UNSENT = (*dispatching.CLAIMABLE, MessageState.CLAIMED)
 
 
 def _waits(attempts: int) -> bool:

@@ -25,7 +25,7 @@ from nurture.core.program import Program
 from nurture.core.quick import quick_init
 from nurture.core.rates import Rates
 from nurture.core.words import MessageState, TimerKind, Voice
-from nurture.db import decisions, instance, messages, quotas, timers
+from nurture.db import decisions, dispatching, instance, quotas, timers
 from nurture.db.session import Database
 from nurture.deciding import Pending, Policy
 from nurture.errors import Fenced, ProviderError, TemplateError
@@ -178,7 +178,7 @@ def _claim(
         rows = _take(connection, postroom, [timer.subject_id for timer in claimed], now)
         rows = quarantine.hold(connection, claimed, rows, postroom.owner, program.hash, now)
         slots = {timer.subject_id: timer.due_at for timer in claimed}
-        mine = [row for row in rows if row.state in (*messages.CLAIMABLE, MessageState.CLAIMED)]
+        mine = [row for row in rows if row.state in (*dispatching.CLAIMABLE, MessageState.CLAIMED)]
         page = deciding.load(connection, program, mine, postroom.policy, slots, now)
         decided = list(decide_page(page, deciding.budget(connection, postroom.policy, now), postroom, now))
         answers = rationing.ration(connection, postroom.rates, decided, now)
@@ -200,13 +200,13 @@ def check_fence(connection: Connection, postroom: Postroom) -> None:
 
 def _take(connection: Connection, postroom: Postroom, ids: Sequence[int], now: datetime) -> Sequence[Row[Any]]:
     """Take the messages of claimed timers, and see to those that are not to be sent: in flight, ambiguous, over."""
-    rows = messages.take(connection, ids, postroom.owner, now)
+    rows = dispatching.take(connection, ids, postroom.owner, now)
     timers.release(connection, TimerKind.MESSAGE, sorted(set(ids) - {row.id for row in rows}), postroom.owner)
     settling.silent(
         connection, [row for row in rows if row.state == MessageState.DISPATCHING], postroom.settle_after, now
     )
     settling.overdue(connection, [row for row in rows if row.state == MessageState.AMBIGUOUS], now)
-    unfinished = (*messages.CLAIMABLE, *settling.IN_FLIGHT, MessageState.CLAIMED)
+    unfinished = (*dispatching.CLAIMABLE, *settling.IN_FLIGHT, MessageState.CLAIMED)
     timers.clear(connection, TimerKind.MESSAGE, [row.id for row in rows if row.state not in unfinished])
     return rows
 
@@ -353,7 +353,7 @@ def _give_back(database: Database, postroom: Postroom, group: Sequence[Ready], n
     """Let another process have what was claimed here, as if nobody had looked at it."""
     keys = [message.mail.id for message in group]
     with database.write() as connection:
-        mine = messages.give_back(connection, keys, postroom.owner, now)
+        mine = dispatching.give_back(connection, keys, postroom.owner, now)
         timers.release(connection, TimerKind.MESSAGE, mine, postroom.owner)
 
 
@@ -362,8 +362,8 @@ def _dispatch(
 ) -> list[Ready]:
     """Enter `dispatching` with those that still may, and give the others back to be decided again."""
     keys = [message.mail.id for message in group]
-    allowed = messages.dispatch(connection, [_kept(message) for message in group], postroom.owner, provider, now)
-    lost = messages.give_back(connection, [key for key in keys if key not in allowed], postroom.owner, now)
+    allowed = dispatching.dispatch(connection, [_kept(message) for message in group], postroom.owner, provider, now)
+    lost = dispatching.give_back(connection, [key for key in keys if key not in allowed], postroom.owner, now)
     timers.set_timers(connection, [(TimerKind.MESSAGE, key, now + LOST_GUARD_RETRY) for key in lost])
     going = [message for message in group if message.mail.id in allowed]
     if postroom.providers[provider].real:

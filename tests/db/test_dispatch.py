@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from nurture.db import events, messages
+from nurture.db import dispatching, events
 from nurture.db.session import Database
 from tests.factories import NOW
 
@@ -16,7 +16,7 @@ from tests.factories import NOW
 def test_the_dispatch_looks_each_message_up_by_its_key(database: Database) -> None:
     kept = [{"id": key, "subject": "s", "variables": {}, "wire_hash": "h"} for key in range(500)]
     with explained(database) as plans, database.write() as connection:
-        assert messages.dispatch(connection, kept, "owner", "outbox", NOW) == set()
+        assert dispatching.dispatch(connection, kept, "owner", "outbox", NOW) == set()
     (plan,) = plans
     assert "ix_messages_state" not in plan
     assert "Join Filter: (messages" not in plan
@@ -26,7 +26,7 @@ def test_the_dispatch_looks_each_message_up_by_its_key(database: Database) -> No
 def test_what_is_accepted_is_found_by_its_key(database: Database) -> None:
     taken = [{"id": key, "provider_id": "p", "wire_id": None} for key in range(500)]
     with explained(database) as plans, database.write() as connection:
-        assert messages.accept(connection, taken, NOW) == []
+        assert dispatching.accept(connection, taken, NOW) == []
         events.add_sent(connection, range(500), NOW)
     accepting, telling = plans
     assert "ix_messages_state" not in accepting

@@ -215,7 +215,7 @@ PERSON = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize(
-    "examples", [pytest.param(5, id="a-few"), pytest.param(150, id="many", marks=pytest.mark.soak)]
+    "examples", [pytest.param(3, id="a-few"), pytest.param(150, id="many", marks=pytest.mark.soak)]
 )
 def test_any_world_gets_the_same_rows_directly(examples: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     @settings(max_examples=examples, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
