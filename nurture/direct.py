@@ -92,15 +92,12 @@ class Direct:
         """
         room = self._room()
         self.most = min(engine.PAGE, room) if room >= LEAST else engine.PAGE
-        going = self._begun(now) if room >= LEAST else None
-        if going is None:
+        if room < LEAST:
             return self._plainly(now)
+        self._leave_word()
+        going = self._database.unit(lambda connection: self._begin(connection, now))
         self._carrier = going.carrier or self._carrier
         return self._sent(going, now) if going.letters else Sent(due=going.due)
-
-    def _begun(self, now: datetime) -> _Going | None:
-        self._leave_word()
-        return self._database.unit(lambda connection: self._begin(connection, now))
 
     def _plainly(self, now: datetime) -> Sent:
         due = engine.tick(self._database, self._postroom.owner, now, limit=self.most)
@@ -144,13 +141,14 @@ class Direct:
 
     # --- one transaction ----------------------------------------------------------------------------------------------
 
-    def _begin(self, connection: Connection, now: datetime) -> _Going | None:
-        """Plan a page of due runs, and let the mail that may go enter `dispatching`; None is to go the plain way."""
-        if self._is_fenced(connection) or leases.abandoned(connection, WORD, PLAIN_SECONDS):
-            return None
+    def _begin(self, connection: Connection, now: datetime) -> _Going:
+        """Plan a page of due runs, and let the mail that may go enter `dispatching`."""
         page = engine.read(connection, now, self.most)
         if page is None:
             return _Going(0)
+        if self._is_fenced(connection) or leases.abandoned(connection, WORD, PLAIN_SECONDS):
+            engine.write(connection, page, page.before.values())
+            return _Going(page.due)
         carrier, sent = self._dispatch(connection, page, now)
         gone = {letter.run.id for letter in sent}
         timers.take(connection, TimerKind.ENROLLMENT, list(gone), self._postroom.owner, sending.LEASE_SECONDS)
