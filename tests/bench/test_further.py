@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from bench import due, goals, memory, post_office, rows
 from bench.goals import Goal, Reached
 from bench.population import population
 from bench.sinks import sink
+from nurture.db import tables
 from nurture.db.session import Database
 from nurture.db.timers import lost
 from tests.conftest import BOTH
@@ -46,11 +48,24 @@ def test_memory_is_that_of_a_process_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", BOTH)
 def test_rows_are_measured_beside_the_driver(kind: str, tmp_path: Path) -> None:
     if kind == "sqlite":
-        ours, raw = rows.rates(sqlite_url(tmp_path, empty=True), 1, size=5)
+        _measure_rows(sqlite_url(tmp_path, empty=True))
     else:
         with postgresql_url(empty=True) as url:
-            ours, raw = rows.rates(url, 1, size=5)
-    assert min(ours, raw) > 0
+            _measure_rows(url)
+
+
+def _measure_rows(url: str) -> None:
+    found = rows.rates(url, 1, size=5)
+    assert min(found.ours, found.raw, found.planned) > 0
+    database = Database(url)
+    with database.read() as connection:
+        table = tables.Message.__table__
+        columns = [column for column in table.c if column.name not in ("id", *rows.OWN)]
+        written = connection.execute(sa.select(*columns).where(table.c.state == "dispatching")).all()
+        assert len(connection.execute(sa.select(table.c.id)).all()) == 30
+    database.dispose()
+    assert len(written) == 20
+    assert len(set(written)) == 1, "the driver writes the same rows"
 
 
 @pytest.mark.skipif(not post_office.is_installed(), reason="django-post_office is not installed")
