@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
 
-from bench import further, goals, importing, loop, parts
+from bench import further, goals, importing, loop, parts, post_office
 from bench.sinks import Sink, sink
 
 WAYS = ("smtp", "single", "batch")
@@ -61,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> Results:
     results = Results()
     if (load := os.getloadavg()[0]) > (cores := os.cpu_count() or 1) / 2:
         print(f"NOTE: others keep {load:.1f} of {cores} cores busy: only ratios mean anything now", file=sys.stderr)
+    if wanted.loop_messages and wanted.others and not post_office.is_installed():
+        print("NOTE: django-post_office is not installed: pip install nurture[bench]", file=sys.stderr)
     with ExitStack() as stack:
         sinks = {kind: stack.enter_context(sink(kind)) for kind in ("smtp", "http")}
         databases = {name: stack.enter_context(open_()) for name, open_ in _databases(wanted).items()}
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> Results:
         sample = parts.Sample(wanted.messages)
         for _ in range(wanted.rounds):
             _round(results, sinks, databases, sample, wanted)
-        reached = list(_further(results, sinks, databases, wanted))
+        reached = list(_further(results, databases, wanted))
     _table(results, databases, wanted.ways)
     if reached:
         print(f"\n{goals.table(reached)}")
@@ -77,14 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> Results:
 
 
 def _further(
-    results: Results, sinks: dict[str, Sink], databases: dict[str, Callable[[], str]], wanted: argparse.Namespace
+    results: Results, databases: dict[str, Callable[[], str]], wanted: argparse.Namespace
 ) -> Iterator[goals.Reached]:
     """Yield every figure that has a goal, each told as soon as it is there."""
     if not wanted.loop_messages or wanted.only_rounds:
         return
     size = further.QUICK if wanted.quick else further.Size()
-    measured = further.measure(size, databases, sinks["smtp"], wanted.pg, results.add)
-    for found in chain(_of_rounds(results, databases, wanted.ways), measured, _beside(results, databases, wanted.ways)):
+    measured = further.measure(size, databases, wanted.pg, results.add)
+    for found in chain(_of_rounds(results, databases, wanted.ways), _beside(results, databases, wanted.ways), measured):
         print(found.line(), flush=True)
         yield found
 
@@ -104,8 +106,7 @@ def _beside(results: Results, databases: Iterable[str], ways: Sequence[str]) -> 
         for way, goal in (("smtp", goals.BESIDE_SMTP), ("batch", goals.BESIDE_BATCH)):
             other = f"{name}: django-post_office"
             if way in ways and other in results.rounds:
-                ratio = results.rate(f"{name}: end to end {way}") / results.rate(other)
-                yield goals.Reached(goal, name, ratio)
+                yield goals.Reached(goal, name, results.ratio(f"{name}: end to end {way}", [other]))
 
 
 def _round(
@@ -130,6 +131,10 @@ def _round(
             found = loop.send(way, endpoint, wanted.loop_messages, wanted.processes, fresh(), blank=blank)
             label = f"{name}: the rest alone" if blank else f"{name}: end to end {way}"
             results.add(label, found["rate"], found["cpu_us_per_message"], found["peak_mb"])
+        if wanted.others and post_office.is_installed():
+            other = post_office.measure(wanted.others, fresh(), sinks["smtp"].port)
+            results.add(f"{name}: django-post_office", other["rate"], other["cpu_us"])
+            results.add(f"{name}: django-post_office, sending alone", other["send_rate"], other["cpu_us"])
     for name in importing.KINDS if wanted.import_rows and wanted.loop_messages else ():
         results.add(name, *importing.measure(name, wanted.import_rows))
 
@@ -190,8 +195,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--messages", type=int, default=10_000, help="mails where a part is measured alone")
     parser.add_argument(
-        "--loop-messages", type=int, default=5_000, help="mails through the full loop; 0: only the parts"
+        "--loop-messages", type=int, default=20_000, help="mails through the full loop; 0: only the parts"
     )
+    parser.add_argument("--others", type=int, default=1_500, help="mails through django-post_office; 0: it is left out")
     parser.add_argument("--import-rows", type=int, default=20_000, help="contacts in an imported file; 0: no import")
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
     parser.add_argument("--processes", type=int, default=1, help="processes in the full loop")
@@ -203,7 +209,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only-rounds", action="store_true", help="nothing that is measured once beside the rounds")
     wanted = parser.parse_args(arguments)
     if wanted.quick:
-        wanted.rounds, wanted.messages, wanted.loop_messages, wanted.import_rows = 1, 3_000, 2_000, 10_000
+        wanted.rounds, wanted.messages, wanted.loop_messages, wanted.import_rows = 1, 3_000, 5_000, 10_000
+        wanted.others = 300
     return wanted
 
 

@@ -1,4 +1,4 @@
-"""What is measured once beside the rounds: five million runs, memory, rows, long imports, a fleet, another queue."""
+"""What is measured once beside the rounds: five million runs, memory, rows, long imports, a fleet."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bench import due, fleet, goals, importing, loop, memory, post_office, rows
+from bench import due, fleet, goals, importing, loop, memory, rows
 from bench.goals import Reached
 from bench.population import population, sqlite_population
-from bench.sinks import Sink
 
 Add = Callable[[str, float, float], None]
 """Takes down a rate and CPU microseconds by name."""
@@ -34,7 +33,7 @@ class Size:
 QUICK = Size(many=500_000, rounds=3, due=500, pages=10, contacts=500_000, rows=50_000, mails=300, workers=())
 
 
-def measure(size: Size, databases: Mapping[str, Callable[[], str]], smtp: Sink, pg: str, add: Add) -> Iterator[Reached]:
+def measure(size: Size, databases: Mapping[str, Callable[[], str]], pg: str, add: Add) -> Iterator[Reached]:
     """Measure everything, yielding each figure as soon as it is there; rates without a goal go to `add`."""
     for name, fresh in databases.items():
         yield from _among_many(name, size, fresh, pg)
@@ -45,13 +44,6 @@ def measure(size: Size, databases: Mapping[str, Callable[[], str]], smtp: Sink, 
         yield Reached(goals.ROWS, name, written.ours / written.raw)
     yield from _memory(size)
     yield from _imports(size, add)
-    if post_office.is_installed():
-        for name, fresh in databases.items():
-            found = post_office.measure(size.mails, fresh(), smtp.port)
-            add(f"{name}: django-post_office", found["rate"], found["cpu_us"])
-            add(f"{name}: django-post_office, sending alone", found["send_rate"], found["cpu_us"])
-    else:
-        print("NOTE: django-post_office is not installed: pip install nurture[bench]", file=sys.stderr)
     if "postgresql" in databases:
         for workers in size.workers:
             sent = fleet.measure(workers, size.mails, databases["postgresql"]())
