@@ -15,9 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from nurture import live
 from nurture.core.words import Voice
-from nurture.db import handoffs, health, instance, listings, migrate, programs, reps, senders, timers
+from nurture.db import handoffs, health, instance, leases, listings, migrate, programs, reps, senders, timers
 from nurture.db.session import Database, place
 from nurture.deciding import unsubscribe_problem
+from nurture.direct import PLAIN_SECONDS, WORD
 from nurture.errors import NotFound, NurtureError
 from nurture.settings import Settings
 from nurture.wiring import leaves_here, witness_of
@@ -85,6 +86,7 @@ def _all(settings: Settings, connection: Connection, clock: Callable[[], datetim
     yield _lost(connection)
     yield _tried(connection)
     yield _in_flight(connection)
+    yield _directly(connection)
     yield _ambiguous(connection, now)
     yield _switch(home)
     yield from _senders(connection)
@@ -102,6 +104,16 @@ def _in_flight(connection: Connection) -> Finding:
     later = f"after {until:%H:%M:%S} UTC" if until else "at the next run"
     what = f"{count:,} messages are claimed or being sent; should that process be gone, they are seen to {later}"
     return Finding("in flight", State.OK, what)
+
+
+def _directly(connection: Connection) -> Finding:
+    """Say whether a process that sent directly did not survive, so that everybody goes the plain way for an hour."""
+    ended = leases.ran_out(connection, WORD)
+    if ended is None:
+        return Finding("direct sending", State.OK, "every process that sent directly ended well, or is at work")
+    until = ended + timedelta(seconds=PLAIN_SECONDS)
+    what = f"a process did not end well while it sent directly: until {until:%H:%M} UTC all go the plain way, slower"
+    return Finding("direct sending", State.OK, what)
 
 
 def _keys(settings: Settings, connection: Connection) -> Finding:

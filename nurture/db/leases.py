@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -61,6 +62,14 @@ def abandoned(connection: Connection, prefix: str, seconds: float) -> bool:
     if old:
         connection.execute(sa.delete(_LEASES).where(held.name.in_(old)))
     return len(found) > len(old)
+
+
+def ran_out(connection: Connection, prefix: str) -> datetime | None:
+    """Return when the last of such leases ran out that `abandoned` still counts, and change nothing."""
+    held = _LEASES.c
+    out = (held.name.startswith(prefix, autoescape=True), held.expires_at < database_clock())
+    moment: datetime | None = connection.scalar(sa.select(held.expires_at).where(*out).order_by(held.expires_at.desc()))
+    return moment
 
 
 @lru_cache(maxsize=8)

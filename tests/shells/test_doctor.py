@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from nurture import engine
-from nurture.db import senders, tables
+from nurture.db import leases, senders, tables
 from nurture.db.session import Database
 from nurture.doctor import Finding, State, examine
 from nurture.providers.base import Outcome, Receipt
@@ -59,6 +59,19 @@ def test_what_is_being_sent_is_told_with_the_end_of_its_lease(world: World, sett
     found = {finding.name: finding for finding in examine(settings, world.database, lambda: world.now)}
     assert found["in flight"].what.startswith("1 messages are claimed or being sent")
     assert "after 09:05:00 UTC" in found["in flight"].what
+
+
+def test_a_process_that_did_not_survive_direct_sending_is_told_for_an_hour(world: World, settings: Settings) -> None:
+    def told() -> str:
+        return {each.name: each for each in examine(settings, world.database, lambda: world.now)}["direct sending"].what
+
+    with world.database.write() as connection:
+        leases.acquire(connection, "direct:gone", "gone", 60)
+    assert "ended well, or is at work" in told()
+    with world.database.write() as connection:
+        moment = world.now.replace(hour=9, minute=5)
+        connection.execute(update(tables.Lease).values(expires_at=moment))
+    assert "until 10:05 UTC all go the plain way" in told()
 
 
 def test_what_nothing_will_wake_is_told(world: World, settings: Settings) -> None:
