@@ -22,15 +22,15 @@ from datetime import datetime
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from nurture import deciding, engine, failpoints, letters, runs, sending
+from nurture import carrying, deciding, engine, failpoints, letters, runs, sending
 from nurture.core.words import TimerKind
 from nurture.db import enrollments, leases, situations, timers
 from nurture.db.session import Database
 from nurture.engine import Page
 from nurture.errors import DatabaseError, Fenced, SuppressionKeyError
 from nurture.letters import Letter
+from nurture.postroom import Postroom, Sent
 from nurture.providers.base import Deadline, Outcome, Receipt
-from nurture.sending import Postroom, Sent
 from nurture.speakers import Speaker, speakers
 
 LEAST = 20
@@ -105,7 +105,7 @@ class Direct:
         return Sent(due=due)
 
     def _sent(self, going: _Going, now: datetime) -> Sent:
-        receipts = sending.carry(
+        receipts = carrying.carry(
             self._database,
             self._postroom,
             going.carrier,

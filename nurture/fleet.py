@@ -24,7 +24,7 @@ from nurture.core.words import TimerKind
 from nurture.db import decisions, lanes
 from nurture.db.session import Database, is_sqlite, place
 from nurture.errors import Refused, UsageError
-from nurture.sending import Postroom, Sent
+from nurture.postroom import Postroom, Sent, never
 
 FAMILIES = ("tick", "send", "inbound", "reports")
 """The queues of a fleet. `send` is a family: each sender has a queue of its own, `send:<id>`."""
@@ -136,7 +136,7 @@ class Desk:
     database: Database
     postroom: Postroom
     clock: Callable[[], datetime]
-    stopping: Callable[[], bool] = sending.never
+    stopping: Callable[[], bool] = never
 
 
 def do(desk: Desk, job: Job) -> int | Sent:

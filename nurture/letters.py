@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from nurture import composing, engine, live, sending
+from nurture import carrying, composing, engine, live, sending
 from nurture.core.cohorts import Spoken
 from nurture.core.decision import Check, Send
 from nurture.core.effects import Plan
@@ -30,8 +30,8 @@ from nurture.db.values import Same
 from nurture.engine import Page
 from nurture.mail.thread import mint_message_id
 from nurture.mail.wire import Outgoing
+from nurture.postroom import Postroom
 from nurture.program.artifact import Artifact
-from nurture.sending import Postroom
 from nurture.speakers import Speaker
 
 
@@ -170,7 +170,7 @@ class _Pen:
             content = self.writer.compose(self.artifacts[row["template_hash"]], Voice.MARKETING, situation)
             mail = composing.outgoing(planned, content, due.sender, contact, sequence, self.now)
             mail = composing.redirected(mail, self.redirect_to)
-            return mail, sending.what_is_kept(mail, content.values)
+            return mail, carrying.what_is_kept(mail, content.values)
         except Exception:  # noqa: BLE001 - third of four: the plain way meets it again, and holds the message for it
             return None
 

@@ -9,7 +9,7 @@ import structlog
 
 from nurture import metrics
 from nurture.garbage import collect_page
-from nurture.sending import Sent
+from nurture.postroom import Sent
 
 _log = structlog.get_logger()
 

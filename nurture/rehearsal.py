@@ -14,8 +14,8 @@ from sqlalchemy import URL, Connection, func, inspect, select
 from nurture.db import copying, instance, migrate, tables, timers
 from nurture.db.session import Database, is_sqlite, place, read_url
 from nurture.errors import Fenced, Refused
+from nurture.postroom import Postroom, never
 from nurture.scheduler import Done, run_once
-from nurture.sending import Postroom, never
 
 GRID = timedelta(minutes=10)
 """Pretended time goes forward in steps of this, so that pages stay full."""

@@ -27,7 +27,7 @@ from nurture.db.session import Database
 from nurture.direct import Direct
 from nurture.errors import DatabaseError, NurtureError
 from nurture.garbage import collect_page
-from nurture.sending import Postroom, Sent, never
+from nurture.postroom import Postroom, Sent, never
 from nurture.watching import Watch
 
 ROUNDS = 500

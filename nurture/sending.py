@@ -7,88 +7,38 @@ again by itself.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from nurture import answering, composing, deciding, failpoints, live, metrics, quarantine, rationing, settling
-from nurture.composing import Links
+from nurture import answering, carrying, composing, deciding, failpoints, live, quarantine, rationing, settling
 from nurture.core.decide import decide
 from nurture.core.decision import Cancel, Decision, Hold, Send, Skip
-from nurture.core.model import Contact, ContactId
 from nurture.core.program import Program
 from nurture.core.quick import quick_init
-from nurture.core.rates import Rates
 from nurture.core.words import MessageState, TimerKind, Voice
 from nurture.db import decisions, dispatching, instance, quotas, timers
 from nurture.db.session import Database
-from nurture.deciding import Pending, Policy
-from nurture.errors import Fenced, ProviderError, TemplateError
+from nurture.deciding import Pending
+from nurture.errors import Fenced, TemplateError
 from nurture.mail.address import domain
-from nurture.mail.wire import Outgoing, to_bytes
+from nurture.mail.wire import Outgoing
+from nurture.postroom import Postroom, Sent, never
 from nurture.program.artifact import Artifact
-from nurture.providers.base import Deadline, Outcome, Provider, Receipt
-from nurture.witness import Witness
+from nurture.providers.base import Deadline, Outcome, Receipt
 
 PAGE = 500
 LEASE_SECONDS = 300
 FRESH_SECONDS = 150.0
 """How long after its claim a page is dispatched without a new lease: what is left is longer than any call takes."""
 
-SEND_SECONDS = 60.0
-"""How long one call of a provider may take in all; well below the lease."""
-
 TEMPLATE_RETRY = timedelta(hours=4)
 DOMAIN_RETRY = timedelta(days=1)
 LOST_GUARD_RETRY = timedelta(minutes=1)
-
-
-def never() -> bool:
-    """Say that nobody wants to stop."""
-    return False
-
-
-@dataclass(frozen=True, slots=True)
-class Postroom:
-    """What sending needs beside the database: providers by name, links, and the safety rules of the settings.
-
-    `owner` names this process start. `launch_cap` is messages a day through real providers (None: unlimited).
-    """
-
-    providers: Mapping[str, Provider]
-    links: Links
-    owner: str
-    redirect_all_to: str | None = None
-    allow_domains: frozenset[str] = frozenset()
-    launch_cap: int | None = None
-    settle_after: timedelta = timedelta(days=3)
-    patience: timedelta = timedelta()
-    witness: Witness | None = None
-    rates: Rates = field(default_factory=Rates)
-
-    @property
-    def policy(self) -> Policy:
-        """Return what decisions need to know of it."""
-        real = frozenset(name for name, provider in self.providers.items() if provider.real)
-        return Policy(real, self.launch_cap, self.links.public_url, self.patience)
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What a page came to: how many were due, and how many of them went out, wait, ended or are ambiguous."""
-
-    due: int = 0
-    accepted: int = 0
-    held: int = 0
-    cancelled: int = 0
-    refused: int = 0
-    retrying: int = 0
-    ambiguous: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,36 +267,7 @@ def _send(
     if not going:
         return ()
     known = {contact.id: contact for message in going for contact in [message.pending.due.situation.contact]}
-    return carry(database, postroom, name, [message.mail for message in going], known, now)
-
-
-def carry(
-    database: Database,
-    postroom: Postroom,
-    name: str,
-    mails: Sequence[Outgoing],
-    known: Mapping[ContactId, Contact],
-    now: datetime,
-    *,
-    also: Callable[[Connection, Sequence[Receipt]], None] = lambda connection, receipts: None,
-) -> Sequence[Receipt]:
-    """Hand mail, whose intent is committed, to its provider, and commit what became of it.
-
-    `known` are the contacts that it goes to. `also` is done before, in the same transaction.
-    """
-    failpoints.reach(failpoints.DISPATCHING)
-    with metrics.call(name):
-        receipts = _call(postroom.providers[name], mails)
-    metrics.receipts(name, (receipt.outcome.value for receipt in receipts))
-    failpoints.reach(failpoints.ANSWERED)
-
-    def settle(connection: Connection) -> None:
-        also(connection, receipts)
-        settling.receipts(connection, receipts, postroom.settle_after, now, known=known)
-
-    database.unit(settle)
-    failpoints.reach(failpoints.SETTLED)
-    return receipts
+    return carrying.carry(database, postroom, name, [message.mail for message in going], known, now)
 
 
 def _give_back(database: Database, postroom: Postroom, group: Sequence[Ready], now: datetime) -> None:
@@ -375,29 +296,5 @@ def _dispatch(
 
 def _kept(message: Ready) -> dict[str, Any]:
     """Return what is kept of a mail. The subject of personal mail is the one that its rep approved."""
-    kept = what_is_kept(message.mail, message.variables)
+    kept = carrying.what_is_kept(message.mail, message.variables)
     return kept if message.mail.voice is Voice.MARKETING else kept | {"subject": message.pending.row.subject}
-
-
-def what_is_kept(mail: Outgoing, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is kept of a mail with its message: its key, subject, variables and the hash of its octets."""
-    return {
-        "id": mail.id,
-        "subject": mail.subject,
-        "variables": variables,
-        "wire_hash": hashlib.sha256(to_bytes(mail)).hexdigest(),
-    }
-
-
-def _call(provider: Provider, mails: Sequence[Outgoing]) -> list[Receipt]:
-    """Call the provider; whatever it raises means that nobody knows what was sent."""
-    try:
-        found = {receipt.id: receipt for receipt in provider.send(mails, seconds=SEND_SECONDS)}
-    except ProviderError as error:
-        return [Receipt(mail.id, Outcome.NOT_SENT, detail=str(error)) for mail in mails]
-    except Exception as error:  # noqa: BLE001 - fourth of four: silence is ambiguous
-        found = {}
-        detail = f"{type(error).__name__}: {error}"
-    else:
-        detail = "the provider gave no receipt for it"
-    return [found.get(mail.id) or Receipt(mail.id, Outcome.AMBIGUOUS, detail=detail) for mail in mails]

@@ -21,7 +21,7 @@ from nurture.core.model import Contact, ContactId, Enrollment, EnrollmentId
 from nurture.core.words import EnrollmentState, Voice
 from nurture.deciding import Pending
 from nurture.engine import Page
-from nurture.sending import Postroom
+from nurture.postroom import Postroom
 
 
 @dataclass(frozen=True, slots=True)

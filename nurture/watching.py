@@ -10,8 +10,8 @@ import structlog
 from nurture import live
 from nurture.db.session import Database
 from nurture.errors import ProgramError, Refused
+from nurture.postroom import Postroom
 from nurture.program.load import load
-from nurture.sending import Postroom
 
 _FILES = ("*.toml", "*.yaml", "*.yml", "sequences/**/*", "templates/**/*")
 _log = structlog.get_logger()

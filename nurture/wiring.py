@@ -17,9 +17,9 @@ from nurture.core.rates import Rates, parse_rate
 from nurture.db import instance, senders
 from nurture.db.session import Database, is_sqlite
 from nurture.errors import ProviderError, SuppressionKeyError
+from nurture.postroom import Postroom
 from nurture.providers import base
 from nurture.providers.base import Provider
-from nurture.sending import Postroom
 from nurture.settings import Settings
 from nurture.witness import Witness
 

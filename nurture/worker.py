@@ -27,7 +27,7 @@ from nurture import fleet, pages
 from nurture.db.session import Database
 from nurture.errors import NurtureError
 from nurture.fleet import Desk, Job
-from nurture.sending import Postroom
+from nurture.postroom import Postroom
 
 POLL_SECONDS = 2.0
 """How often the queues are looked at where no notification comes through."""

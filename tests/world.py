@@ -25,10 +25,10 @@ from nurture.db.session import Database
 from nurture.mail.address import normalize
 from nurture.mail.keys import KeyRing
 from nurture.mail.wire import Outgoing
+from nurture.postroom import Postroom, Sent
 from nurture.program.load import Loaded, build
 from nurture.providers.base import Outcome, Provider, Receipt
 from nurture.providers.outbox import Outbox
-from nurture.sending import Postroom, Sent
 from tests.programs import small
 
 MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

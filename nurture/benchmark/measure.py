@@ -18,10 +18,10 @@ from nurture.db.session import Database
 from nurture.errors import UsageError
 from nurture.garbage import collect_rarely
 from nurture.mail.wire import Outgoing
+from nurture.postroom import Postroom
 from nurture.providers import base
 from nurture.providers.base import Outcome, Provider, Receipt
 from nurture.scheduler import Done, new_owner, run_once
-from nurture.sending import Postroom
 
 LINKS = Links(PUBLIC_URL, RING)
 SCHEMES = {"smtp": ("smtp",), "postmark": ("http", "https"), "none": ("",)}

@@ -68,7 +68,8 @@ def resume(
     if as_json:
         print_json({"resumed": what, "changed": changed})
     else:
-        say(f"{what}: {'goes on' if changed else 'was not paused'}.")
+        again = "goes on; what was held is looked at again within three quarters of an hour"
+        say(f"{what}: {again if changed else 'was not paused'}.")
 
 
 def _one(everything: bool, sender: str | None, sequence: str | None) -> str:

@@ -19,10 +19,10 @@ from nurture.looking.preview import Asked, Preview, as_test, send_test
 from nurture.looking.preview import preview as look
 from nurture.mail.wire import header_pairs, mailbox
 from nurture.people import find_contact
+from nurture.postroom import Postroom
 from nurture.program.artifact import Artifact
 from nurture.program.load import load
 from nurture.providers.base import Outcome, Receipt
-from nurture.sending import Postroom
 from nurture.settings import FILE
 from nurture.wiring import close_postroom, open_postroom
 

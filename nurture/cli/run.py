@@ -14,8 +14,8 @@ from nurture.cli.output import JsonOption, note
 from nurture.cli.running import MetricsPort, begin_log, ending_well, moment, print_done, scraped, tell_start
 from nurture.errors import UsageError
 from nurture.garbage import collect_rarely
+from nurture.postroom import Postroom
 from nurture.scheduler import Scheduler, new_owner, program_time, run_once
-from nurture.sending import Postroom
 from nurture.watching import require_outbox
 from nurture.wiring import close_postroom, open_postroom
 

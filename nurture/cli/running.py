@@ -25,8 +25,8 @@ from nurture.cli.output import note, print_json, print_table
 from nurture.db import instance, senders, tables
 from nurture.db.session import place
 from nurture.errors import NotFound, UsageError
+from nurture.postroom import Postroom, Sent
 from nurture.scheduler import Done, program_time
-from nurture.sending import Postroom, Sent
 
 
 def begin_log(*, as_json: bool) -> None:

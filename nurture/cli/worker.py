@@ -20,8 +20,8 @@ from nurture.db import senders
 from nurture.db.session import Database
 from nurture.errors import UsageError
 from nurture.garbage import collect_rarely
+from nurture.postroom import Postroom
 from nurture.scheduler import new_owner, program_time
-from nurture.sending import Postroom
 from nurture.wiring import close_postroom, open_postroom
 
 if TYPE_CHECKING:

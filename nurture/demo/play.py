@@ -28,9 +28,9 @@ from nurture.importing.contacts import import_contacts, open_contacts
 from nurture.importing.events import import_events
 from nurture.importing.report import ImportReport
 from nurture.mail.keys import KeyRing
+from nurture.postroom import Postroom
 from nurture.program.load import load
 from nurture.program.mapping import load_mapping
-from nurture.sending import Postroom
 
 BEGIN = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 """When the sample comes in: a Monday."""

@@ -24,7 +24,7 @@ from nurture import failpoints, live, scheduler
 from nurture.db import tables
 from nurture.db.session import Database
 from nurture.errors import DatabaseError
-from nurture.sending import Postroom
+from nurture.postroom import Postroom
 from tests.faults.ledger import Hurried, Ledger
 from tests.world import LINKS
 

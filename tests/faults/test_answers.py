@@ -15,8 +15,8 @@ from sqlalchemy import update
 from nurture import scheduler
 from nurture.db import tables
 from nurture.db.session import Database
+from nurture.postroom import Postroom
 from nurture.providers.base import Provider
-from nurture.sending import Postroom
 from tests.faults import promises
 from tests.faults.ledger import Hurried, Ledger
 from tests.world import LINKS, World

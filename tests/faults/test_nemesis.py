@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from nurture import scheduler
 from nurture.db.session import Database
 from nurture.errors import DatabaseError
-from nurture.sending import Postroom
+from nurture.postroom import Postroom
 from tests.faults import promises
 from tests.faults.conftest import Forker, filled, url_of
 from tests.faults.copies import end_leases

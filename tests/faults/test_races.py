@@ -14,7 +14,7 @@ from nurture import drafts, failpoints, pausing, scheduler
 from nurture.core.model import ContactId
 from nurture.db import people, tables
 from nurture.errors import Refused
-from nurture.sending import Postroom
+from nurture.postroom import Postroom
 from tests.faults import promises
 from tests.faults.conftest import Forker, url_of
 from tests.faults.copies import end_leases

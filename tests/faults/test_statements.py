@@ -17,7 +17,7 @@ from nurture import scheduler
 from nurture.core.words import MessageState
 from nurture.db import tables
 from nurture.db.session import Database
-from nurture.sending import Postroom
+from nurture.postroom import Postroom
 from tests.faults import promises
 from tests.faults.conftest import Forker, url_of
 from tests.faults.copies import copied, end_leases

@@ -25,9 +25,9 @@ from nurture.direct import Direct
 from nurture.errors import DatabaseError, Fenced, SuppressionKeyError
 from nurture.mail.keys import KeyRing
 from nurture.mail.wire import Outgoing
+from nurture.postroom import Sent
 from nurture.providers.base import Outcome, Receipt
 from nurture.scheduler import Scheduler, run_once
-from nurture.sending import Sent
 from nurture.witness import FILE, Witness
 from tests import databases
 from tests.programs import HOUSE, LEAD_TEXT, NURTURE

@@ -12,7 +12,7 @@ from nurture.core.model import ContactId, Rep
 from nurture.core.rates import Limit, Rate, Rates
 from nurture.db import senders, tables, timers
 from nurture.db.session import Database
-from nurture.sending import Postroom
+from nurture.postroom import Postroom
 from tests.databases import count_queries
 from tests.programs import HOUSE, small
 from tests.world import LINKS, Ledger, World

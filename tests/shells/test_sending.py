@@ -16,8 +16,8 @@ from nurture.db import decisions, instance, senders, tables
 from nurture.errors import Fenced, SuppressionKeyError
 from nurture.mail.keys import KeyRing
 from nurture.mail.wire import Outgoing
+from nurture.postroom import Postroom
 from nurture.providers.base import Outcome, Receipt
-from nurture.sending import Postroom
 from nurture.settling import Verdict
 from tests.programs import LEAD_TEXT
 from tests.world import LINKS, Ledger, World

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from nurture import deciding
 from nurture.db import instance, tables
 from nurture.errors import ProviderError, SuppressionKeyError
-from nurture.sending import Postroom
+from nurture.postroom import Postroom
 from nurture.settings import load_settings
 from nurture.wiring import LOCAL_URL, close_postroom, open_postroom
 from tests.processes import working_folder

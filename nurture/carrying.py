@@ -1,0 +1,77 @@
+"""The provider's turn: mail whose intent is committed is handed over, and what became of it is committed.
+
+No transaction spans the network. Whatever a provider raises or leaves out means that nobody knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from nurture import failpoints, metrics, settling
+from nurture.core.model import Contact, ContactId
+from nurture.db.session import Database
+from nurture.errors import ProviderError
+from nurture.mail.wire import Outgoing, to_bytes
+from nurture.postroom import Postroom
+from nurture.providers.base import Outcome, Provider, Receipt
+
+SEND_SECONDS = 60.0
+"""How long one call of a provider may take in all; well below the lease."""
+
+
+def carry(
+    database: Database,
+    postroom: Postroom,
+    name: str,
+    mails: Sequence[Outgoing],
+    known: Mapping[ContactId, Contact],
+    now: datetime,
+    *,
+    also: Callable[[Connection, Sequence[Receipt]], None] = lambda connection, receipts: None,
+) -> Sequence[Receipt]:
+    """Hand mail, whose intent is committed, to its provider, and commit what became of it.
+
+    `known` are the contacts that it goes to. `also` is done before, in the same transaction.
+    """
+    failpoints.reach(failpoints.DISPATCHING)
+    with metrics.call(name):
+        receipts = _call(postroom.providers[name], mails)
+    metrics.receipts(name, (receipt.outcome.value for receipt in receipts))
+    failpoints.reach(failpoints.ANSWERED)
+
+    def settle(connection: Connection) -> None:
+        also(connection, receipts)
+        settling.receipts(connection, receipts, postroom.settle_after, now, known=known)
+
+    database.unit(settle)
+    failpoints.reach(failpoints.SETTLED)
+    return receipts
+
+
+def what_is_kept(mail: Outgoing, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a mail with its message: its key, subject, variables and the hash of its octets."""
+    return {
+        "id": mail.id,
+        "subject": mail.subject,
+        "variables": variables,
+        "wire_hash": hashlib.sha256(to_bytes(mail)).hexdigest(),
+    }
+
+
+def _call(provider: Provider, mails: Sequence[Outgoing]) -> list[Receipt]:
+    """Call the provider; whatever it raises means that nobody knows what was sent."""
+    try:
+        found = {receipt.id: receipt for receipt in provider.send(mails, seconds=SEND_SECONDS)}
+    except ProviderError as error:
+        return [Receipt(mail.id, Outcome.NOT_SENT, detail=str(error)) for mail in mails]
+    except Exception as error:  # noqa: BLE001 - fourth of four: silence is ambiguous
+        found = {}
+        detail = f"{type(error).__name__}: {error}"
+    else:
+        detail = "the provider gave no receipt for it"
+    return [found.get(mail.id) or Receipt(mail.id, Outcome.AMBIGUOUS, detail=detail) for mail in mails]
