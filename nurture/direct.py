@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from nurture import carrying, deciding, engine, failpoints, letters, runs, sending
 from nurture.core.words import TimerKind
-from nurture.db import enrollments, leases, situations, timers
+from nurture.db import enrollments, instance, leases, situations, timers
 from nurture.db.session import Database
 from nurture.engine import Page
 from nurture.errors import DatabaseError, Fenced, SuppressionKeyError
@@ -35,6 +35,9 @@ from nurture.speakers import Speaker, speakers
 
 LEAST = 20
 """How many mails a provider has to carry at once for a page of its own; slower ones are sent to the plain way."""
+
+FEW = 50 * engine.PAGE
+"""How many mails, left for today, are few: more than all who send could have in their hands at once."""
 
 WORD = "direct:"
 WORD_SECONDS = 180.0
@@ -63,9 +66,16 @@ class _Going:
 class Direct:
     """Sends directly with one postroom, in one thread. Use as a context manager: it leaves word and takes it back."""
 
-    def __init__(self, database: Database, postroom: Postroom, *, renew_seconds: float = RENEW_SECONDS) -> None:
-        """Touch nothing yet."""
-        self._database, self._postroom, self._renew_seconds = database, postroom, renew_seconds
+    def __init__(
+        self,
+        database: Database,
+        postroom: Postroom,
+        *,
+        renew_seconds: float = RENEW_SECONDS,
+        turn: carrying.Turn | None = None,
+    ) -> None:
+        """Touch nothing yet. `turn` is shared by those that send from this process."""
+        self._database, self._postroom, self._renew_seconds, self._turn = database, postroom, renew_seconds, turn
         self._carrier: str | None = None
         self._word: Deadline | None = None
         self.most = engine.PAGE
@@ -112,6 +122,7 @@ class Direct:
             [letter.mail for letter in going.letters],
             {letter.contact.id: letter.contact for letter in going.letters},
             now,
+            turn=self._turn,
             also=lambda connection, found: _let_wait(connection, going, found, now),
         )
         counts = Counter(receipt.outcome for receipt in receipts)
@@ -191,8 +202,17 @@ class Direct:
         return max(counts, key=lambda name: (providers[name].batch >= LEAST, counts[name]), default="")
 
     def _budget(self, connection: Connection, mine: Sequence[Speaker], now: datetime) -> int | None:
-        """Return how many mails of one provider may go today, None for any number."""
-        return deciding.budget(connection, self._postroom.policy, now) if mine[0].pending.real else None
+        """Return how many mails of one provider may go today, None for any number.
+
+        Where few are left, one page is counted after the other: together they must not be more.
+        """
+        if not mine[0].pending.real:
+            return None
+        left = deciding.budget(connection, self._postroom.policy, now)
+        if left is not None and left < FEW:
+            instance.lock(connection)
+            left = deciding.budget(connection, self._postroom.policy, now)
+        return left
 
     def _within_budget(self, connection: Connection, budget: int | None, wanted: int, now: datetime) -> bool:
         """Say whether today's budget suffices for a page and for all that waits already: else all go in turn."""

@@ -27,6 +27,7 @@ from nurture.db.session import Database
 from nurture.direct import Direct
 from nurture.errors import DatabaseError, NurtureError
 from nurture.garbage import collect_page
+from nurture.lanes import Lanes
 from nurture.postroom import Postroom, Sent, never
 from nurture.watching import Watch
 
@@ -83,9 +84,9 @@ def run_once(database: Database, postroom: Postroom, now: datetime, *, stopping:
     """Do everything that is due at `now`, and what that makes due at once. Others may do the same at the same time."""
     segmenting.fill(database, now)
     done = Done()
-    with Direct(database, postroom) as direct:
+    with Lanes(database, postroom) as lanes:
         for _ in range(ROUNDS):
-            page = _round(database, postroom, direct, now, stopping)
+            page = _round(database, postroom, lanes, now, stopping)
             done += page
             if not page.handled or stopping():
                 return done
@@ -93,11 +94,11 @@ def run_once(database: Database, postroom: Postroom, now: datetime, *, stopping:
     return done
 
 
-def _round(database: Database, postroom: Postroom, direct: Direct, now: datetime, stopping: Callable[[], bool]) -> Done:
+def _round(database: Database, postroom: Postroom, lanes: Lanes, now: datetime, stopping: Callable[[], bool]) -> Done:
     owner, links = postroom.owner, postroom.links
     reviewed = _each_page(lambda: engine.review(database, owner, now), engine.REVIEW_PAGE, stopping)
     watched = _each_page(lambda: handoff.watch(database, owner, now), handoff.PAGE, stopping)
-    scheduled = _scheduled(direct, now, stopping)
+    scheduled = _scheduled(lanes, now, stopping)
     drafted = _each_page(lambda: drafts.draft_due(database, links, owner, now), drafts.PAGE, stopping)
     sent = Done()
     while not stopping():
@@ -109,16 +110,20 @@ def _round(database: Database, postroom: Postroom, direct: Direct, now: datetime
     return Done(reviewed, drafted=drafted, watched=watched) + scheduled + sent
 
 
-def _scheduled(direct: Direct, now: datetime, stopping: Callable[[], bool]) -> Done:
+def _scheduled(lanes: Lanes, now: datetime, stopping: Callable[[], bool]) -> Done:
     """Schedule the runs that are due; what may go at once is sent."""
-    done = Done()
-    while not stopping():
-        page = direct.page(now)
-        done += Done(scheduled=page.due, sent=page)
+    pages: list[Done] = []
+
+    def page(direct: Direct) -> bool:
+        if stopping():
+            return False
+        sent = direct.page(now)
+        pages.append(Done(scheduled=sent.due, sent=sent))
         collect_page()
-        if page.due < direct.most:
-            break
-    return done
+        return sent.due >= direct.most
+
+    lanes.work(page)
+    return sum(pages, Done())
 
 
 def _each_page(handle: Callable[[], int], full: int, stopping: Callable[[], bool]) -> int:
@@ -151,7 +156,7 @@ class Scheduler:
         self._asked = threading.Event()
         self._trouble: dict[str, str] = {}
         self._watch = Watch(watch) if watch else None
-        self._direct = Direct(database, postroom)
+        self._lanes = Lanes(database, postroom)
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # the listener below tells it once, and shorter
         self._clock = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(8)})
         self._clock.add_listener(self._heard, EVENT_JOB_ERROR | EVENT_JOB_EXECUTED)
@@ -177,7 +182,7 @@ class Scheduler:
         self._stopping.set()
         if self._clock.running:
             self._clock.shutdown(wait=True)
-        self._direct.close()
+        self._lanes.close()
 
     def begin_to_stop(self) -> None:
         """Begin nothing any more, without waiting: for signal handlers."""
@@ -187,31 +192,27 @@ class Scheduler:
         """Schedule the runs that are due. Those that sending would schedule itself are left to it for a moment."""
         left = LEFT_TO_SENDING if self._may_send() else timedelta()
         owner = self._postroom.owner
-        self._pages("tick", lambda: engine.PAGE, lambda now: engine.tick(self._database, owner, now, since=now - left))
+        self._pages("tick", engine.PAGE, lambda now: engine.tick(self._database, owner, now, since=now - left))
 
     def review(self) -> None:
         """Tell contacts that time has passed, after filling segments that an apply has made."""
         segmenting.fill(self._database, program_time(self._database))
-        self._pages(
-            "review", lambda: engine.REVIEW_PAGE, lambda now: engine.review(self._database, self._postroom.owner, now)
-        )
+        self._pages("review", engine.REVIEW_PAGE, lambda now: engine.review(self._database, self._postroom.owner, now))
 
     def watch_handoffs(self) -> None:
         """Warn of, escalate and pass on the handoffs that wait for a rep."""
-        self._pages(
-            "handoffs", lambda: handoff.PAGE, lambda now: handoff.watch(self._database, self._postroom.owner, now)
-        )
+        self._pages("handoffs", handoff.PAGE, lambda now: handoff.watch(self._database, self._postroom.owner, now))
 
     def draft(self) -> None:
         """Write the drafts that are due."""
         links, owner = self._postroom.links, self._postroom.owner
-        self._pages("drafts", lambda: drafts.PAGE, lambda now: drafts.draft_due(self._database, links, owner, now))
+        self._pages("drafts", drafts.PAGE, lambda now: drafts.draft_due(self._database, links, owner, now))
 
     def send(self) -> None:
         """Send what is due, unless the database is in trouble. Marketing mail would wait long for untested pages."""
         if self._may_send():
-            self._pages("direct", lambda: self._direct.most, self._direct.page)
-            self._pages("send", lambda: sending.PAGE, self._send_page)
+            self._lanes.work(self._direct_page)
+            self._pages("send", sending.PAGE, self._send_page)
             self._trouble.pop("send", None)
 
     def _may_send(self) -> bool:
@@ -260,10 +261,16 @@ class Scheduler:
             max_instances=1,
         )
 
-    def _pages(self, name: str, full: Callable[[], int], handle: Callable[[datetime], int | Sent]) -> None:
+    def _pages(self, name: str, full: int, handle: Callable[[datetime], int | Sent]) -> None:
         while not self._stopping.is_set():
-            if pages.work(name, lambda: handle(program_time(self._database))) < full():
+            if pages.work(name, lambda: handle(program_time(self._database))) < full:
                 return
+
+    def _direct_page(self, direct: Direct) -> bool:
+        """Do a page of a lane; say whether there may be more."""
+        if self._stopping.is_set():
+            return False
+        return pages.work("direct", lambda: direct.page(program_time(self._database))) >= direct.most
 
     def _send_page(self, now: datetime) -> Sent:
         return sending.send_due(self._database, self._postroom, now, stopping=self._stopping.is_set)

@@ -61,6 +61,14 @@ def read(connection: Connection) -> Instance:
     return found
 
 
+def lock(connection: Connection) -> None:
+    """Wait until nobody else who has asked for the same is at work, until the transaction ends."""
+    connection.execute(_LOCKING)
+
+
+_LOCKING = sa.select(_INSTANCE.c.id).with_for_update()
+
+
 def verify_keys(connection: Connection, ring: KeyRing | None) -> None:
     """Refuse to go on without the key under which this database's suppressions are kept.
 

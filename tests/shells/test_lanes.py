@@ -1,0 +1,147 @@
+"""The lanes of a process: two on PostgreSQL, one on SQLite, and never two at a provider."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from nurture import direct, failpoints
+from nurture.db import instance, tables
+from nurture.db.session import Database
+from nurture.direct import Direct
+from nurture.errors import DatabaseError
+from nurture.lanes import LANES, Lanes
+from nurture.mail.wire import Outgoing
+from nurture.providers.base import Receipt
+from nurture.scheduler import run_once
+from tests.world import LINKS, Ledger, World
+
+SECONDS = 20
+"""How long a lane waits for what another has to do, before the test fails."""
+
+
+@pytest.fixture
+def world(database: Database, tmp_path: Path) -> World:
+    return World(database, tmp_path)
+
+
+@dataclass
+class Jealous(Ledger):
+    """A ledger that does not answer its first group before `entered` says that another one waits for its turn."""
+
+    batch: int = direct.LEAST
+    entered: threading.Event = field(default_factory=threading.Event)
+    busy: threading.Lock = field(default_factory=threading.Lock)
+    sizes: list[int] = field(default_factory=list)
+
+    def send(self, group: Sequence[Outgoing], *, seconds: float) -> list[Receipt]:
+        assert self.busy.acquire(blocking=False), "two lanes speak to it at once"
+        try:
+            if not self.sizes:
+                assert self.entered.wait(SECONDS), "no other page has entered dispatching meanwhile"
+            self.sizes.append(len(group))
+            return super().send(group, seconds=seconds)
+        finally:
+            self.busy.release()
+
+
+def test_while_one_lane_is_at_the_provider_the_other_goes_on_and_waits_for_its_turn(world: World) -> None:
+    ledger, pages = Jealous(), 0
+    world.use(ledger)
+    world.contacts(f"c{number}@example.com" for number in range(direct.LEAST * 4))
+
+    def dispatching() -> None:
+        nonlocal pages
+        pages += 1
+        if pages >= LANES[world.database.dialect]:
+            ledger.entered.set()
+
+    with Lanes(world.database, world.postroom) as lanes:
+        first: list[Direct] = []
+
+        def page(lane: Direct) -> bool:
+            if not first:  # found that there is more
+                first.append(lane)
+                return True
+            return lane.page(world.now).due >= lane.most
+
+        failpoints.armed[failpoints.DISPATCHING] = dispatching
+        try:
+            lanes.work(page)
+        finally:
+            failpoints.armed.clear()
+    assert sum(ledger.sizes) == len({mail.to_address for mail in ledger.taken}) == direct.LEAST * 4
+    assert {row.state for row in world.rows(tables.Message)} == {"accepted"}
+    assert not world.rows(tables.Lease), "both took their words back"
+
+
+def test_lanes_work_at_the_same_time_and_as_many_as_the_database_bears(database: Database, world: World) -> None:
+    lanes = LANES[database.dialect]
+    together, seen = threading.Barrier(lanes, timeout=SECONDS), []
+
+    def page(lane: Direct) -> bool:
+        seen.append(lane)
+        if len(seen) > 1:
+            together.wait()
+        return len(seen) == 1
+
+    Lanes(database, world.postroom).work(page)
+    assert len({id(lane) for lane in seen}) == lanes
+    assert len(seen) == lanes + 1
+
+
+def test_where_there_is_no_more_than_a_page_one_lane_does_it(database: Database, world: World) -> None:
+    seen: list[Direct] = []
+    Lanes(database, world.postroom).work(lambda lane: bool(seen.append(lane)))
+    assert len(seen) == 1
+
+
+def test_a_lane_that_fails_ends_the_others_and_says_so(database: Database, world: World) -> None:
+    seen: list[Direct] = []
+
+    def page(lane: Direct) -> bool:
+        seen.append(lane)
+        if len(seen) > 1 and (lane is not seen[0] or LANES[database.dialect] == 1):
+            raise DatabaseError("the disk is full")
+        return True  # for ever
+
+    with pytest.raises(DatabaseError, match="disk is full"):
+        Lanes(database, world.postroom).work(page)
+
+
+def test_few_mails_left_for_today_are_counted_by_one_lane_after_the_other(world: World) -> None:
+    """Both could think otherwise that what is left is for them."""
+    asked: list[str] = []
+    one_writer = world.database.dialect == "sqlite"
+
+    def decided() -> None:
+        asked.append("by one" if one_writer or _is_locked(world.database) else "by all")
+
+    world.use(Ledger(real=True))
+    with world.database.write() as connection:
+        instance.record_unsubscribe_test(connection, LINKS.public_url, world.now)
+    for cap in (direct.FEW + 1_000, 30):
+        world.postroom = replace(world.postroom, launch_cap=cap)
+        world.contacts(f"c{cap}-{number}@example.com" for number in range(10))
+        failpoints.armed[failpoints.DECIDED] = decided
+        try:
+            run_once(world.database, world.postroom, world.now)
+        finally:
+            failpoints.armed.clear()
+    assert asked == ["by one" if one_writer else "by all", "by one"]
+    assert len(world.rows(tables.Message, state="accepted")) == 20
+
+
+def _is_locked(database: Database) -> bool:
+    try:
+        with database.write() as connection:
+            connection.execute(text("SELECT id FROM instance FOR UPDATE NOWAIT"))
+    except DBAPIError:
+        return True
+    return False
