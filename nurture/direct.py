@@ -29,6 +29,7 @@ from nurture.db.session import Database
 from nurture.engine import Page
 from nurture.errors import DatabaseError, Fenced, SuppressionKeyError
 from nurture.letters import Letter
+from nurture.mail.wire import Outgoing
 from nurture.postroom import Postroom, Sent
 from nurture.providers.base import Deadline, Outcome, Receipt
 from nurture.speakers import Speaker, speakers
@@ -123,6 +124,7 @@ class Direct:
             {letter.contact.id: letter.contact for letter in going.letters},
             now,
             turn=self._turn,
+            again=lambda: self._database.unit(lambda connection: self._still(connection, going, now)),
             also=lambda connection, found: _let_wait(connection, going, found, now),
         )
         counts = Counter(receipt.outcome for receipt in receipts)
@@ -133,6 +135,10 @@ class Direct:
             retrying=counts[Outcome.NOT_SENT] + counts[Outcome.SENDER_REFUSED],
             ambiguous=counts[Outcome.AMBIGUOUS],
         )
+
+    def _still(self, connection: Connection, going: _Going, now: datetime) -> Sequence[Outgoing]:
+        """Return the mail of a page that nobody has forbidden while it waited for its turn."""
+        return [letter.mail for letter in letters.allowed(connection, going.letters, self._postroom.owner, now)]
 
     def _room(self) -> int:
         """Return how many mails the provider that was last needed carries at once; before the first, how many any."""

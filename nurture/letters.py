@@ -112,11 +112,21 @@ def dispatch(
     held = [(letter.mail.id, letter.speaker.row["due_at"]) for letter in letters]
     timers.hold(connection, held, postroom.owner, sending.LEASE_SECONDS)
     if connection.dialect.name == "postgresql":
-        letters = _allowed(connection, letters, postroom.owner, now)
+        letters = allowed(connection, letters, postroom.owner, now)
     if postroom.providers[carrier].real:
         quotas.count(connection, now.date(), Counter(letter.speaker.row["sender_id"] for letter in letters))
     decisions.record(connection, [_kept(letter) for letter in letters], program, now, fresh=True)
     return letters
+
+
+def allowed(connection: Connection, letters: Sequence[Letter], owner: str, now: datetime) -> list[Letter]:
+    """Take those back that somebody has forbidden since they were decided: the plain way decides them again.
+
+    For letters that have not been handed over."""
+    lost = dispatching.forbidden(connection, [letter.mail.id for letter in letters], owner, now)
+    dispatching.withdraw(connection, lost, now)
+    timers.set_timers(connection, [(TimerKind.MESSAGE, key, now + sending.LOST_GUARD_RETRY) for key in lost])
+    return [letter for letter in letters if letter.mail.id not in lost]
 
 
 Going = tuple[str, Enrollment, Speaker, Spoken]
@@ -198,14 +208,6 @@ def _own(letters: Sequence[Letter]) -> Columns:
         "to_hash": [letter.contact.address_hash for letter in letters],
         "message_id_header": [letter.mail.message_id for letter in letters],
     }
-
-
-def _allowed(connection: Connection, letters: Sequence[Letter], owner: str, now: datetime) -> list[Letter]:
-    """Take those back that somebody has forbidden since they were decided: the plain way decides them again."""
-    lost = dispatching.forbidden(connection, [letter.mail.id for letter in letters], owner, now)
-    dispatching.withdraw(connection, lost, now)
-    timers.set_timers(connection, [(TimerKind.MESSAGE, key, now + sending.LOST_GUARD_RETRY) for key in lost])
-    return [letter for letter in letters if letter.mail.id not in lost]
 
 
 def _kept(letter: Letter) -> Decided:

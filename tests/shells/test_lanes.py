@@ -12,7 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from nurture import direct, failpoints
-from nurture.db import instance, tables
+from nurture.carrying import Turn
+from nurture.db import instance, tables, timers
 from nurture.db.session import Database
 from nurture.direct import Direct
 from nurture.errors import DatabaseError
@@ -79,6 +80,30 @@ def test_while_one_lane_is_at_the_provider_the_other_goes_on_and_waits_for_its_t
     assert sum(ledger.sizes) == len({mail.to_address for mail in ledger.taken}) == direct.LEAST * 4
     assert {row.state for row in world.rows(tables.Message)} == {"accepted"}
     assert not world.rows(tables.Lease), "both took their words back"
+
+
+def test_what_is_switched_off_while_it_waits_for_its_turn_is_not_sent(world: World) -> None:
+    """`nurture pause` holds within one group: the one on the wire."""
+    world.use(ledger := Ledger())
+    world.contacts(["ann@example.com", "bob@example.com"])
+    always_late = Turn(stale_seconds=-1)
+
+    def dispatching() -> None:
+        with world.database.write() as connection:
+            instance.pause_sending(connection, "enough")
+
+    failpoints.armed[failpoints.DISPATCHING] = dispatching
+    try:
+        sent = Direct(world.database, world.postroom, turn=always_late).page(world.now)
+    finally:
+        failpoints.armed.clear()
+    assert (sent.accepted, sent.ambiguous, ledger.taken) == (0, 0, [])
+    assert {row.state for row in world.rows(tables.Message)} == {"ready"}
+    with world.database.write() as connection:
+        instance.resume_sending(connection)
+        assert not timers.lost(connection)
+    world.advance(hours=1)
+    assert len(ledger.taken) == 2
 
 
 def test_lanes_work_at_the_same_time_and_as_many_as_the_database_bears(database: Database, world: World) -> None:
