@@ -34,7 +34,7 @@ QUICK_SECONDS = 0.25
 
 
 class Turn:
-    """The turn to speak to providers, which one lane of a process has at a time.
+    """The turn to speak to providers, which one track of a process has at a time.
 
     `quick`: the last took little time. `stale`: whoever has it waited so long for it that more may be forbidden by now.
     """

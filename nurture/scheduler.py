@@ -27,8 +27,8 @@ from nurture.db.session import Database
 from nurture.direct import Direct
 from nurture.errors import DatabaseError, NurtureError
 from nurture.garbage import collect_page
-from nurture.lanes import Lanes
 from nurture.postroom import Postroom, Sent, never
+from nurture.tracks import Tracks
 from nurture.watching import Watch
 
 ROUNDS = 500
@@ -84,9 +84,9 @@ def run_once(database: Database, postroom: Postroom, now: datetime, *, stopping:
     """Do everything that is due at `now`, and what that makes due at once. Others may do the same at the same time."""
     segmenting.fill(database, now)
     done = Done()
-    with Lanes(database, postroom) as lanes:
+    with Tracks(database, postroom) as tracks:
         for _ in range(ROUNDS):
-            page = _round(database, postroom, lanes, now, stopping)
+            page = _round(database, postroom, tracks, now, stopping)
             done += page
             if not page.handled or stopping():
                 return done
@@ -94,11 +94,11 @@ def run_once(database: Database, postroom: Postroom, now: datetime, *, stopping:
     return done
 
 
-def _round(database: Database, postroom: Postroom, lanes: Lanes, now: datetime, stopping: Callable[[], bool]) -> Done:
+def _round(database: Database, postroom: Postroom, tracks: Tracks, now: datetime, stopping: Callable[[], bool]) -> Done:
     owner, links = postroom.owner, postroom.links
     reviewed = _each_page(lambda: engine.review(database, owner, now), engine.REVIEW_PAGE, stopping)
     watched = _each_page(lambda: handoff.watch(database, owner, now), handoff.PAGE, stopping)
-    scheduled = _scheduled(lanes, now, stopping)
+    scheduled = _scheduled(tracks, now, stopping)
     drafted = _each_page(lambda: drafts.draft_due(database, links, owner, now), drafts.PAGE, stopping)
     sent = Done()
     while not stopping():
@@ -110,7 +110,7 @@ def _round(database: Database, postroom: Postroom, lanes: Lanes, now: datetime, 
     return Done(reviewed, drafted=drafted, watched=watched) + scheduled + sent
 
 
-def _scheduled(lanes: Lanes, now: datetime, stopping: Callable[[], bool]) -> Done:
+def _scheduled(tracks: Tracks, now: datetime, stopping: Callable[[], bool]) -> Done:
     """Schedule the runs that are due; what may go at once is sent."""
     pages: list[Done] = []
 
@@ -122,7 +122,7 @@ def _scheduled(lanes: Lanes, now: datetime, stopping: Callable[[], bool]) -> Don
         collect_page()
         return sent.due >= direct.most
 
-    lanes.work(page)
+    tracks.work(page)
     return sum(pages, Done())
 
 
@@ -156,7 +156,7 @@ class Scheduler:
         self._asked = threading.Event()
         self._trouble: dict[str, str] = {}
         self._watch = Watch(watch) if watch else None
-        self._lanes = Lanes(database, postroom)
+        self._tracks = Tracks(database, postroom)
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # the listener below tells it once, and shorter
         self._clock = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(8)})
         self._clock.add_listener(self._heard, EVENT_JOB_ERROR | EVENT_JOB_EXECUTED)
@@ -182,7 +182,7 @@ class Scheduler:
         self._stopping.set()
         if self._clock.running:
             self._clock.shutdown(wait=True)
-        self._lanes.close()
+        self._tracks.close()
 
     def begin_to_stop(self) -> None:
         """Begin nothing any more, without waiting: for signal handlers."""
@@ -211,7 +211,7 @@ class Scheduler:
     def send(self) -> None:
         """Send what is due, unless the database is in trouble. Marketing mail would wait long for untested pages."""
         if self._may_send():
-            self._lanes.work(self._direct_page)
+            self._tracks.work(self._direct_page)
             self._pages("send", sending.PAGE, self._send_page)
             self._trouble.pop("send", None)
 
@@ -267,7 +267,7 @@ class Scheduler:
                 return
 
     def _direct_page(self, direct: Direct) -> bool:
-        """Do a page of a lane; say whether there may be more."""
+        """Do a page of a track; say whether there may be more."""
         if self._stopping.is_set():
             return False
         return pages.work("direct", lambda: direct.page(program_time(self._database))) >= direct.most

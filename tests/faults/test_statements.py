@@ -17,6 +17,7 @@ from nurture import scheduler
 from nurture.core.words import MessageState
 from nurture.db import tables
 from nurture.db.session import Database
+from nurture.direct import LEAST
 from nurture.postroom import Postroom
 from tests.faults import promises
 from tests.faults.conftest import Forker, url_of
@@ -36,6 +37,9 @@ WAYS = [
 ]
 """How many mails the provider carries at once, and which points are tried."""
 
+CROWD = 3 * LEAST
+"""How many more leads it takes until a page is full and others follow, and on PostgreSQL a second track joins in."""
+
 
 @pytest.mark.parametrize("batch", [BATCH, WIDE], ids=["plain", "direct"])
 def test_an_untouched_run_reaches_everything(scene: World, forker: Forker, ledger: Ledger, batch: int) -> None:
@@ -49,6 +53,19 @@ def test_an_untouched_run_reaches_everything(scene: World, forker: Forker, ledge
 def test_trouble_at_any_statement_sends_nothing_twice_and_loses_nothing(
     scene: World, forker: Forker, ledger: Ledger, how: str, batch: int, points: range
 ) -> None:
+    _try_all(scene, forker, ledger, how, batch, points)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("how", ["kill", "raise"])
+def test_trouble_at_any_statement_of_several_tracks_sends_nothing_twice_and_loses_nothing(
+    scene: World, forker: Forker, ledger: Ledger, how: str
+) -> None:
+    scene.contacts(f"c{number}@example.com" for number in range(CROWD))
+    _try_all(scene, forker, ledger, how, LEAST, range(1, MOST))
+
+
+def _try_all(scene: World, forker: Forker, ledger: Ledger, how: str, batch: int, points: range) -> None:
     seen: Counter[str] = Counter()
     touched = 0
     for number in points:
@@ -88,7 +105,7 @@ def _recover(world: World, ledger: Ledger) -> Counter[str]:
         postroom = Postroom({"outbox": provider}, LINKS, scheduler.new_owner())
         scheduler.run_once(world.database, postroom, world.now)
         states = promises.check(world.database, ledger.taken())
-        assert sum(states.values()) == 6
+        assert sum(states.values()) == len(world.rows(tables.Contact))
         for days in (4, 8):
             scheduler.run_once(world.database, postroom, world.now + timedelta(days=days))
     end = promises.check(world.database, ledger.taken())

@@ -1,4 +1,4 @@
-"""The lanes of a process: two on PostgreSQL, one on SQLite, and never two at a provider."""
+"""The tracks of a process: two on PostgreSQL, one on SQLite, and never two at a provider."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from nurture.db import instance, tables, timers
 from nurture.db.session import Database
 from nurture.direct import Direct
 from nurture.errors import DatabaseError
-from nurture.lanes import LANES, Lanes
 from nurture.mail.wire import Outgoing
 from nurture.providers.base import Receipt
 from nurture.scheduler import run_once
+from nurture.tracks import TRACKS, Tracks
 from tests.world import LINKS, Ledger, World
 
 SECONDS = 20
-"""How long a lane waits for what another has to do, before the test fails."""
+"""How long a track waits for what another has to do, before the test fails."""
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ class Jealous(Ledger):
     sizes: list[int] = field(default_factory=list)
 
     def send(self, group: Sequence[Outgoing], *, seconds: float) -> list[Receipt]:
-        assert self.busy.acquire(blocking=False), "two lanes speak to it at once"
+        assert self.busy.acquire(blocking=False), "two tracks speak to it at once"
         try:
             if not self.sizes:
                 assert self.entered.wait(SECONDS), "no other page has entered dispatching meanwhile"
@@ -52,7 +52,7 @@ class Jealous(Ledger):
             self.busy.release()
 
 
-def test_while_one_lane_is_at_the_provider_the_other_goes_on_and_waits_for_its_turn(world: World) -> None:
+def test_while_one_track_is_at_the_provider_the_other_goes_on_and_waits_for_its_turn(world: World) -> None:
     ledger, pages = Jealous(), 0
     world.use(ledger)
     world.contacts(f"c{number}@example.com" for number in range(direct.LEAST * 4))
@@ -60,21 +60,21 @@ def test_while_one_lane_is_at_the_provider_the_other_goes_on_and_waits_for_its_t
     def dispatching() -> None:
         nonlocal pages
         pages += 1
-        if pages >= LANES[world.database.dialect]:
+        if pages >= TRACKS[world.database.dialect]:
             ledger.entered.set()
 
-    with Lanes(world.database, world.postroom) as lanes:
+    with Tracks(world.database, world.postroom) as tracks:
         first: list[Direct] = []
 
-        def page(lane: Direct) -> bool:
+        def page(track: Direct) -> bool:
             if not first:  # found that there is more
-                first.append(lane)
+                first.append(track)
                 return True
-            return lane.page(world.now).due >= lane.most
+            return track.page(world.now).due >= track.most
 
         failpoints.armed[failpoints.DISPATCHING] = dispatching
         try:
-            lanes.work(page)
+            tracks.work(page)
         finally:
             failpoints.armed.clear()
     assert sum(ledger.sizes) == len({mail.to_address for mail in ledger.taken}) == direct.LEAST * 4
@@ -106,41 +106,41 @@ def test_what_is_switched_off_while_it_waits_for_its_turn_is_not_sent(world: Wor
     assert len(ledger.taken) == 2
 
 
-def test_lanes_work_at_the_same_time_and_as_many_as_the_database_bears(database: Database, world: World) -> None:
-    lanes = LANES[database.dialect]
-    together, seen = threading.Barrier(lanes, timeout=SECONDS), []
+def test_tracks_work_at_the_same_time_and_as_many_as_the_database_bears(database: Database, world: World) -> None:
+    tracks = TRACKS[database.dialect]
+    together, seen = threading.Barrier(tracks, timeout=SECONDS), []
 
-    def page(lane: Direct) -> bool:
-        seen.append(lane)
+    def page(track: Direct) -> bool:
+        seen.append(track)
         if len(seen) > 1:
             together.wait()
         return len(seen) == 1
 
-    Lanes(database, world.postroom).work(page)
-    assert len({id(lane) for lane in seen}) == lanes
-    assert len(seen) == lanes + 1
+    Tracks(database, world.postroom).work(page)
+    assert len({id(track) for track in seen}) == tracks
+    assert len(seen) == tracks + 1
 
 
-def test_where_there_is_no_more_than_a_page_one_lane_does_it(database: Database, world: World) -> None:
+def test_where_there_is_no_more_than_a_page_one_track_does_it(database: Database, world: World) -> None:
     seen: list[Direct] = []
-    Lanes(database, world.postroom).work(lambda lane: bool(seen.append(lane)))
+    Tracks(database, world.postroom).work(lambda track: bool(seen.append(track)))
     assert len(seen) == 1
 
 
-def test_a_lane_that_fails_ends_the_others_and_says_so(database: Database, world: World) -> None:
+def test_a_track_that_fails_ends_the_others_and_says_so(database: Database, world: World) -> None:
     seen: list[Direct] = []
 
-    def page(lane: Direct) -> bool:
-        seen.append(lane)
-        if len(seen) > 1 and (lane is not seen[0] or LANES[database.dialect] == 1):
+    def page(track: Direct) -> bool:
+        seen.append(track)
+        if len(seen) > 1 and (track is not seen[0] or TRACKS[database.dialect] == 1):
             raise DatabaseError("the disk is full")
         return True  # for ever
 
     with pytest.raises(DatabaseError, match="disk is full"):
-        Lanes(database, world.postroom).work(page)
+        Tracks(database, world.postroom).work(page)
 
 
-def test_few_mails_left_for_today_are_counted_by_one_lane_after_the_other(world: World) -> None:
+def test_few_mails_left_for_today_are_counted_by_one_track_after_the_other(world: World) -> None:
     """Both could think otherwise that what is left is for them."""
     asked: list[str] = []
     one_writer = world.database.dialect == "sqlite"
