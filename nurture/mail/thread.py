@@ -21,9 +21,19 @@ def mint_message_id(origin_key: str, address: str, salt: str = "") -> str:
 
     `salt` is the database's instance id: two databases that both count from 1 must not mint the same id, because
     mailboxes drop a second mail with a Message-ID that they have seen.
+
+    A thousand that are minted one after the other begin alike, so that the database writes the index of Message-IDs in
+    one place, and not in as many as there are mails: a sixth of all that SQLite wrote among twenty thousand.
     """
-    digest = hashlib.sha256(f"{salt}\0{origin_key}".encode()).hexdigest()[:32]
-    return f"<{digest}@{_domain(address)}>"
+    digest = hashlib.sha256(f"{salt}\0{origin_key}".encode()).hexdigest()[:24]
+    kind, _, rest = origin_key.partition(":")
+    number = rest.partition(":")[0]
+    return f"<{_beginning(salt, kind, number[:-3])}{digest}@{_domain(address)}>"
+
+
+@lru_cache(maxsize=1_024)
+def _beginning(salt: str, kind: str, thousands: str) -> str:
+    return hashlib.sha256(f"{salt}\0{kind}:{thousands}".encode()).hexdigest()[:8]
 
 
 @lru_cache(maxsize=1_024)

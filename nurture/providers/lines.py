@@ -112,7 +112,6 @@ class Line(Generic[W]):
         Raises OSError.
         """
         sent = 0
-        sent = 0
         if not self._rest and not self._is_tls:
             try:
                 sent = self.connection.send(octets)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from nurture.mail.thread import MAX_REFERENCES, mint_message_id, references, reply_subject, split_references
@@ -14,6 +16,14 @@ def test_message_id_is_the_same_on_every_attempt() -> None:
 
 def test_two_databases_mint_different_ids_for_the_same_origin() -> None:
     assert mint_message_id("e:1:a:0", "a@acme.example", "one") != mint_message_id("e:1:a:0", "a@acme.example", "two")
+
+
+def test_ids_of_neighbors_begin_alike_and_differ_behind() -> None:
+    minted = [mint_message_id(f"e:{run}:hello:0", "a@acme.example", "one") for run in range(7_000, 9_000)]
+    assert len(set(minted)) == 2_000
+    assert len({each[:9] for each in minted[:1_000]}) == len({each[:9] for each in minted[1_000:]}) == 1
+    assert minted[0][:9] != minted[-1][:9]
+    assert all(re.fullmatch("<[0-9a-f]{32}@acme.example>", each) for each in minted)
 
 
 def test_message_id_stands_in_the_senders_domain() -> None:
