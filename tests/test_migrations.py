@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from nurture.db.session import Database, place, read_url
 from nurture.db.tables import Base, Enrollment
 from nurture.errors import DatabaseError
 from tests import databases, factories
+from tests.processes import Process
 
 ROOT = Path(__file__).parent.parent
 
@@ -194,27 +196,31 @@ def test_the_tables_of_the_queue_are_those_that_the_library_asks_for() -> None:
 
 def test_two_processes_may_upgrade_at_once(empty: Database) -> None:
     url = empty.url.render_as_string(hide_password=False)
-    racers = [
-        subprocess.Popen([sys.executable, "-c", UPGRADE, url], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    answers = [racer.communicate("go\n", timeout=60) for racer in racers]
-    assert [racer.returncode for racer in racers] == [0, 0], answers
+    with ExitStack() as stack:
+        racers = [stack.enter_context(closing(Process(UPGRADE, url))) for _ in range(2)]
+        for racer in racers:
+            racer.go()
+        answers = [racer.stderr.read() for racer in racers]
+        assert [racer.wait() for racer in racers] == [0, 0], answers
     migrate.check(empty)
 
 
 def test_the_command_line_of_alembic_works(tmp_path: Path) -> None:
     environ = {"NURTURE_DATABASE_URL": f"sqlite:///{tmp_path}/x.db", "PATH": ""}
-    for command in (["upgrade", "head"], ["check"], ["current"], ["downgrade", "base"]):
-        run = subprocess.run(
-            [sys.executable, "-m", "alembic", *command],
-            check=False,
-            cwd=ROOT,
-            env=environ,
-            capture_output=True,
-            text=True,
-        )
-        assert run.returncode == 0, run.stderr
+    run = subprocess.run(
+        [sys.executable, "-m", "alembic", "upgrade", "head"],
+        check=False,
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    for command in (["check"], ["current"], ["downgrade", "base"]):
+        here = f"import os; os.chdir({str(ROOT)!r}); from alembic.config import main; main()"
+        with closing(Process(here, *command, environ=environ)) as forked:
+            said = forked.stderr.read()
+            assert forked.wait() == 0, said
 
 
 # --- refusing ---------------------------------------------------------------------------------------------------------
@@ -277,7 +283,8 @@ def test_every_revision_stands_alone() -> None:
 def test_the_template_names_column_types_with_their_imports(tmp_path: Path) -> None:
     """Make a first revision anew, as a developer would, and read it."""
     script = (
-        "import sys\n"
+        "import os, sys\n"
+        "os.chdir(sys.argv[3])\n"
         "from alembic import command\n"
         "from alembic.config import Config\n"
         "from nurture.db import migrate\n"
@@ -291,7 +298,9 @@ def test_the_template_names_column_types_with_their_imports(tmp_path: Path) -> N
     versions = tmp_path / "versions"
     versions.mkdir()
     url = databases.sqlite_url(tmp_path, empty=True)
-    subprocess.run([sys.executable, "-c", script, url, str(versions)], cwd=ROOT, check=True, capture_output=True)
+    with closing(Process(script, url, str(versions), str(ROOT))) as revising:
+        said = revising.stderr.read()
+        assert revising.wait() == 0, said
     text = (versions / "try_try.py").read_text("utf-8")
     compile(text, "try_try.py", "exec")
     assert "from nurture.db.types import Moment" in text

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from nurture.db.tables import Message, Timer
 from tests import databases, factories
 from tests.databases import Queries
 from tests.factories import NOW
+from tests.processes import Process
 
 LATER = NOW + timedelta(minutes=5)
 LONG, OVER = 60, -1
@@ -194,28 +193,14 @@ print(json.dumps(claimed), flush=True)
 def test_two_processes_never_claim_the_same_timer(database: Database) -> None:
     set_timers(database, *((number, NOW - timedelta(seconds=number % 7)) for number in range(1000)))
     url = database.url.render_as_string(hide_password=False)
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", RACE, url, owner, NOW.isoformat()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for owner in "ab"
-    ]
-    for racer in racers:
-        assert racer.stdout
-        assert racer.stdout.readline() == "ready\n"
-    claimed = [json.loads(answer) for answer in start_together(racers)]
+    with ExitStack() as stack:
+        racers = [stack.enter_context(closing(Process(RACE, url, owner, NOW.isoformat()))) for owner in "ab"]
+        for racer in racers:
+            assert racer.stdout.readline() == "ready\n", racer.stderr.read()
+        for racer in racers:
+            racer.go()
+        claimed = [json.loads(racer.stdout.read()) for racer in racers]
     assert sorted(claimed[0] + claimed[1]) == list(range(1000))
-
-
-def start_together(racers: list[subprocess.Popen[str]]) -> list[str]:
-    for racer in racers:
-        assert racer.stdin
-        racer.stdin.write("go\n")
-        racer.stdin.flush()
-    return [racer.communicate(timeout=60)[0] for racer in racers]
 
 
 # --- asking -----------------------------------------------------------------------------------------------------------
