@@ -78,17 +78,29 @@ _MOVED = (
 
 
 def move(connection: Connection, kind: str, timers: Iterable[tuple[int, datetime]]) -> None:
-    """Do what `set_timers` does, where most subjects have a timer already and many of them come to the same moment."""
+    """Do what `set_timers` does, where most subjects have a timer already and many of them come to the same moment.
+
+    No subject may come twice.
+    """
     alike: dict[datetime, list[int]] = {}
     for subject, due in timers:
         alike.setdefault(due, []).append(subject)
     others: list[tuple[str, int, datetime]] = []
     for due, ids in alike.items():
-        many = len(ids) >= _MANY
-        given = {"the_kind": str(kind), "ids": ids, "moment": due}
-        if not many or connection.execute(_MOVING, given).rowcount < len(ids):
+        if len(ids) < _MANY or not _moved(connection, kind, ids, due):
             others += ((kind, subject, due) for subject in ids)
     set_timers(connection, others)
+
+
+def _moved(connection: Connection, kind: str, ids: Sequence[int], due: datetime) -> bool:
+    """Set the timers of many subjects to one moment; say whether all have one now."""
+    if connection.dialect.name == "sqlite":  # whose update of a key takes as long as to delete and insert it twice
+        clear(connection, kind, ids)
+        columns: Columns = {"kind": Same(kind), "subject_id": ids, "due_at": Same(due), "attempts": Same(0)}
+        insert_columns(connection, _timers, len(ids), columns)
+        return True
+    given = {"the_kind": str(kind), "ids": ids, "moment": due}
+    return connection.execute(_MOVING, given).rowcount == len(ids)
 
 
 def hold(connection: Connection, timers: Sequence[tuple[int, datetime]], owner: str, lease_seconds: float) -> None:
