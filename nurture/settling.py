@@ -16,7 +16,7 @@ from nurture import accepting, intake, live, runs
 from nurture.core.model import Contact, ContactId, EnrollmentId, Event, MessageId, Sender, SenderId
 from nurture.core.words import MessageState, TimerKind, Voice
 from nurture.db import instance, messages, senders, situations, tasks, timers
-from nurture.db.session import Database
+from nurture.db.session import Database, hurry
 from nurture.errors import NotFound, Refused
 from nurture.mail.thread import mint_message_id
 from nurture.providers.base import Outcome, Provider, Receipt
@@ -61,11 +61,14 @@ def receipts(
 ) -> None:
     """Write what a provider said about a group, and let the runs go on, in one transaction of the caller's.
 
-    The runs of `known` contacts sleep through their next delay at once.
+    The runs of `known` contacts sleep through their next delay at once. A power cut may undo that all of a group was
+    accepted: it is ambiguous then, as if no answer had come, and nothing of it is sent again.
     """
     left = accepting.accept(connection, found, now, known=known)
     if left:
         _receipts(connection, left, settle_after, now, known=known)
+    else:
+        hurry(connection)
 
 
 def _receipts(

@@ -186,11 +186,8 @@ def _guards() -> tuple[ColumnElement[bool], ...]:
         _STAGE.voice == M.voice,
         among=tables.Contact.__table__.join(tables.Stage.__table__, _STAGE.name == _CONTACT.stage),
     )
-    running = _given(_RUN.id == M.enrollment_id, _RUN.state.in_(LIVE_ENROLLMENTS))
-    paused = _given(
-        _RUN.id == M.enrollment_id,
-        among=tables.Enrollment.__table__.join(tables.PausedSequence.__table__, _PAUSED.name == _RUN.sequence),
-    )
+    paused = _RUN.sequence.in_(select(_PAUSED.name))
+    running = _given(_RUN.id == M.enrollment_id, _RUN.state.in_(LIVE_ENROLLMENTS), ~paused)
     answered = _given(
         _APPROVAL.id == M.approval_id,
         _EVENT.contact_id == M.contact_id,
@@ -198,7 +195,7 @@ def _guards() -> tuple[ColumnElement[bool], ...]:
         among=tables.Approval.__table__.join(tables.Event.__table__, _EVENT.recorded_at > _APPROVAL.approved_at),
     )
     approved = _given(_APPROVAL.id == M.approval_id, _APPROVAL.content_hash == M.content_hash)
-    stopped = _given(_SENDER.id == M.sender_id, _SENDER.paused_reason.is_not(None))
+    stopped = M.sender_id.in_(select(_SENDER.id).where(_SENDER.paused_reason.is_not(None)))
     killed = _given(_INSTANCE.id == 1, _INSTANCE.sending_paused.is_not(None))
     return (
         leased,
@@ -206,7 +203,6 @@ def _guards() -> tuple[ColumnElement[bool], ...]:
         ~suppressed,
         in_voice,
         or_(M.enrollment_id.is_(None), running),
-        ~paused,
         or_(M.voice == Voice.MARKETING, and_(approved, ~answered)),
         ~stopped,
         ~killed,

@@ -291,12 +291,14 @@ class Decision(Base):
     """Why a message went, waited or did not go: one row per answer, counted as often as it is given.
 
     `own` are the values that the checks of its readings leave open, in their order. A row from before there were
-    readings has its own `checks`, `rule`, `program_hash` and `code_version`; `nurture.db.decisions` reads both.
+    readings has its own `checks`, `rule`, `program_hash` and `code_version`; `nurture.db.decisions` reads both. It says
+    whom and what it is about by their keys alone: nobody deletes those, and to look them up takes PostgreSQL as long as
+    the row.
     """
 
     __tablename__ = "decisions"
     id: Mapped[int] = key()
-    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"))
+    contact_id: Mapped[int] = mapped_column(Key)
     enrollment_id: Mapped[int | None] = mapped_column(Key)
     message_id: Mapped[int | None] = mapped_column(Key)
     step_id: Mapped[str | None]
