@@ -109,7 +109,7 @@ def dispatch(
         "provider": carrier,
     }
     dispatching.begin(connection, len(letters), {**_shared(letters), **_as_same(common), **_own(letters)})
-    held = [(letter.mail.id, letter.speaker.row["due_at"]) for letter in letters]
+    held = [(each.mail.id, each.speaker.row["due_at"], each.speaker.row["sender_id"]) for each in letters]
     timers.hold(connection, held, postroom.owner, sending.LEASE_SECONDS)
     if connection.dialect.name == "postgresql":
         letters = allowed(connection, letters, postroom.owner, now)

@@ -14,7 +14,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql
 
 from nurture.core.quick import quick_init
 from nurture.core.words import FINAL_MESSAGES, EnrollmentState, MessageState, TimerKind
@@ -103,20 +102,15 @@ def _moved(connection: Connection, kind: str, ids: Sequence[int], due: datetime)
     return connection.execute(_MOVING, given).rowcount == len(ids)
 
 
-def hold(connection: Connection, timers: Sequence[tuple[int, datetime]], owner: str, lease_seconds: float) -> None:
-    """Set the first timers of new messages, given by (message id, due time), as `owner` claimed them for that long.
+def hold(connection: Connection, timers: Sequence[tuple[int, datetime, int]], owner: str, lease_seconds: float) -> None:
+    """Set the first timers of new messages, as `owner` claimed them for that long.
 
-    One attempt is counted, as `claim` would. For messages of this very transaction: a timer that is there already is
-    an error.
+    They are given by message id, due time and sender, whose lane spares the trigger a question for each. One attempt is
+    counted, as `claim` would. For messages of this very transaction: a timer that is there already is an error.
     """
     if not timers:
         return
-    ids, moments = zip(*timers, strict=True)
-    if connection.dialect.name == "postgresql":
-        dues = bulk.array([moment.isoformat() for moment in moments])
-        given = {"ids": bulk.array(ids), "moments": dues, "claimer": owner, "seconds": lease_seconds}
-        connection.execute(_holding(), given)
-        return
+    ids, moments, senders = zip(*timers, strict=True)
     until = connection.scalar(_UNTIL, {"seconds": lease_seconds})
     columns: Columns = {
         "due_at": moments,
@@ -126,27 +120,8 @@ def hold(connection: Connection, timers: Sequence[tuple[int, datetime]], owner: 
         "lease_until": Same(until),
         "attempts": Same(1),
     }
-    insert_columns(connection, _timers, len(ids), columns)
-
-
-@lru_cache(maxsize=1)
-def _holding() -> Any:
-    """Look the lanes up with the messages: for each timer without one, the trigger asks a question of its own."""
-    types: dict[str, Any] = {"subject_id": sa.BigInteger(), "due_at": sa.DateTime(timezone=True)}
-    names = zip(("ids", "moments"), types.values(), strict=True)
-    arrays = [sa.cast(sa.bindparam(name, type_=sa.Text()), postgresql.ARRAY(kind)) for name, kind in names]
-    page = sa.func.unnest(*arrays).table_valued(*(sa.column(name, kind) for name, kind in types.items()))
-    page = page.render_derived("page")
-    new: dict[str, sa.ColumnElement[Any]] = {
-        "due_at": page.c.due_at,
-        "kind": sa.literal(TimerKind.MESSAGE.value),
-        "subject_id": page.c.subject_id,
-        "owner": sa.bindparam("claimer", type_=_timers.c.owner.type),
-        "lease_until": _LATER,
-        "attempts": sa.literal(1),
-        "lane": sa.select(_messages.c.sender_id).where(_messages.c.id == page.c.subject_id).scalar_subquery(),
-    }
-    return sa.insert(_timers).from_select(list(new), sa.select(*new.values()), include_defaults=False)
+    lanes: Columns = {"lane": senders} if connection.dialect.name == "postgresql" else {}
+    insert_columns(connection, _timers, len(ids), {**columns, **lanes})
 
 
 def clear(connection: Connection, kind: str, ids: Sequence[int]) -> None:

@@ -143,31 +143,34 @@ def test_new_timers_are_held_as_if_their_owner_had_claimed_them(database: Databa
     early = NOW - timedelta(seconds=3)
     with database.write() as connection:
         timers.hold(connection, [], "a", LONG)
-        timers.hold(connection, [(2, NOW), (1, early)], "a", LONG)
-        timers.hold(connection, [(3, NOW)], "b", OVER)
+        timers.hold(connection, [(2, NOW, 7), (1, early, 8)], "a", LONG)
+        timers.hold(connection, [(3, NOW, 7)], "b", OVER)
     set_timers(database, (4, NOW), (5, early), (6, NOW))
     with database.write() as connection:
         timers.claim(connection, TimerKind.MESSAGE, "c", early, 1, LONG)
         rows = connection.execute(sa.select(Timer.__table__).order_by(Timer.subject_id)).all()
+    lanes = database.dialect == "postgresql"
     held, claimed = rows[:2], next(row for row in rows if row.subject_id == 5)
     assert [(row.kind, row.subject_id, row.due_at, row.owner, row.attempts, row.lane) for row in held] == [
-        ("message", 1, early, "a", 1, None),
-        ("message", 2, NOW, "a", 1, None),
+        ("message", 1, early, "a", 1, 8 if lanes else None),
+        ("message", 2, NOW, "a", 1, 7 if lanes else None),
     ]
     assert all(timedelta() <= claimed.lease_until - row.lease_until < timedelta(seconds=30) for row in held)
     assert subjects(claim(database, "d")) == [3, 4, 6]
 
 
-def test_a_held_timer_is_nobody_elses_and_has_its_messages_lane(database: Database) -> None:
+def test_a_held_timer_is_nobody_elses_and_has_the_lane_that_any_other_has(database: Database) -> None:
     with database.write() as connection:
         sender = factories.sender(connection)
-        message = factories.message(connection, factories.contact(connection), sender)
-        timers.hold(connection, [(message, NOW)], "a", LONG)
-        lane = connection.scalar(sa.select(Timer.lane))
-    assert lane == (sender if database.dialect == "postgresql" else None)
+        person = factories.contact(connection)
+        message, another = (factories.message(connection, person, sender, origin_key=f"manual:{n}") for n in (1, 2))
+        timers.hold(connection, [(message, NOW, sender)], "a", LONG)
+        timers.set_timers(connection, [(TimerKind.MESSAGE, another, LATER)])
+        lane, other = connection.scalars(sa.select(Timer.lane).order_by(Timer.due_at))
+    assert lane == other == (sender if database.dialect == "postgresql" else None)
     assert claim(database, "b") == []
     with pytest.raises(sa.exc.DBAPIError), database.write() as connection:
-        timers.hold(connection, [(message, LATER)], "b", LONG)
+        timers.hold(connection, [(message, LATER, sender)], "b", LONG)
 
 
 RACE = """
