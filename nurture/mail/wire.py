@@ -155,9 +155,18 @@ def _write(outgoing: Outgoing, *, eight_bit: bool) -> bytes:
     ]
     if outgoing.reply_to:
         lines.append(_address_line("Reply-To", "", outgoing.reply_to))
-    lines += [_pair_line(*pair) for pair in _own_pairs(outgoing)]
-    lines.append(_same_lines(*_same(outgoing)))
+    lines += (_own_lines(outgoing), _same_lines(*_same(outgoing)))
     return _with_content("\r\n".join(lines).encode(), outgoing, eight_bit)
+
+
+def _own_lines(outgoing: Outgoing) -> str:
+    """Write `_own_pairs`: of mail that answers no other, at once, for neither an id nor a URL has blanks to fold at."""
+    if outgoing.in_reply_to or outgoing.references:
+        return "\r\n".join(_pair_line(*pair) for pair in _own_pairs(outgoing))
+    first = f"Message-ID: {_id(outgoing.message_id)}"
+    if outgoing.unsubscribe_url and outgoing.voice is Voice.MARKETING:
+        return f"{first}\r\nList-Unsubscribe: <{_url(outgoing.unsubscribe_url)}>"
+    return first
 
 
 @lru_cache(maxsize=1024)
@@ -367,4 +376,4 @@ def _quoted_printable(octets: bytes) -> bytes:
 
 def _boundary(seed: bytes) -> bytes:
     """Return what may part a mail, if it stands in none of its parts; the same for the same seed."""
-    return b"=_%b" % sha256(seed).digest()[:16].hex().encode()
+    return b"=_%b" % sha256(seed).hexdigest()[:32].encode()

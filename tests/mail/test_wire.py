@@ -190,6 +190,20 @@ def test_answer_names_its_thread() -> None:
     assert message["References"].split() == list(chain)
 
 
+@pytest.mark.parametrize("voice", Voice)
+@pytest.mark.parametrize("url", [None, MAIL.unsubscribe_url, f"https://acme.example/{'t' * 120}"])
+@pytest.mark.parametrize("thread", [(), ("<first@acme.example>", f"<{'n' * 80}@acme.example>")])
+def test_on_the_wire_stand_the_headers_that_providers_are_told(
+    voice: Voice, url: str | None, thread: tuple[str, ...]
+) -> None:
+    answered = thread[-1] if thread else None
+    mail = replace(MAIL, voice=voice, unsubscribe_url=url, in_reply_to=answered, references=thread)
+    written = [line.split(": ", 1) for line in to_bytes(mail).decode().replace("\r\n ", " ").split("\r\n")]
+    pairs = [list(pair) for pair in header_pairs(mail)]
+    place = next(number for number, line in enumerate(written) if line[0] == "Message-ID")
+    assert written[place : place + len(pairs)] == pairs
+
+
 def test_same_mail_gives_the_same_bytes() -> None:
     assert to_bytes(MAIL) == to_bytes(replace(MAIL))
 
