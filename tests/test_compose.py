@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from typer.testing import CliRunner
 
-from nurture.cli import app
 from nurture.settings import load_settings
 from tests import databases
 from tests.processes import started, working_folder
 from tests.programs import ROOT
+from tests.typed import typed
 
 COMPOSE: dict[str, Any] = YAML(typ="safe").load(ROOT / "compose.yaml")
 OURS = {name: service for name, service in COMPOSE["services"].items() if service.get("image") == "nurture"}
@@ -30,8 +29,8 @@ def test_a_fleet_has_a_database_a_migration_a_scheduler_pages_and_two_workers() 
 
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_every_command_exists_and_takes_its_options(name: str) -> None:
-    asked = CliRunner().invoke(app, [*OURS[name]["command"], "--help"])
-    assert asked.exit_code == 0, asked.output
+    asked = typed([*OURS[name]["command"], "--help"])
+    assert asked.code == 0, asked.err
 
 
 def test_nothing_works_before_the_database_is_migrated() -> None:

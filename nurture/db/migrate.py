@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -47,8 +48,9 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+@cache
 def head() -> str:
-    """Return the revision that this code works with."""
+    """Return the revision that this code works with. Every command asks, and it takes reading every revision's file."""
     revision = _scripts().get_current_head()
     if revision is None:
         raise DatabaseError(f"This installation of nurture lacks its migrations ({_folder()}); install it again.")

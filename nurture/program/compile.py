@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import jinja2
@@ -41,7 +42,13 @@ def compile_template(name: str, sources: Mapping[str, str], voice: Voice | None 
 
     Raises ProgramError with every mistake that could be found, each with file, line and column.
     """
-    files = Sources(sources)
+    return _compiled(name, tuple(sources.items()), voice)
+
+
+@lru_cache(maxsize=256)
+def _compiled(name: str, sources: tuple[tuple[str, str], ...], voice: Voice | None) -> Artifact:
+    """Compile once for all who read the same files again, as `run --dev` does after a change of a sequence."""
+    files = Sources(dict(sources))
     markup = _markup_path(name, files)
     problems: list[Problem] = []
     text = _collect(problems, lambda: _text_part(name, files))

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from bench import loop
 from bench.__main__ import main
@@ -15,14 +14,14 @@ from bench.results import Results
 from bench.sinks import sink
 from nurture.benchmark import stock
 from nurture.benchmark.measure import Job, open_provider
-from nurture.cli import app
 from nurture.errors import UsageError
+from tests.typed import typed
 
 
 def send(*words: str) -> dict[str, object]:
-    ran = CliRunner().invoke(app, ["bench", "send", "--json", *words], catch_exceptions=False)
-    assert ran.exit_code == 0, ran.output
-    return dict(json.loads(ran.stdout))
+    ran = typed(["bench", "send", "--json", *words])
+    assert ran.code == 0, ran.err
+    return dict(ran.json)
 
 
 @pytest.mark.parametrize("words", [["smtp"], ["postmark"], ["postmark", "--batch", "1"]])
@@ -36,10 +35,10 @@ def test_every_mail_goes_through_the_full_loop_to_the_sink(words: list[str]) -> 
 
 def test_mail_that_nobody_takes_is_no_measurement() -> None:
     words = ["bench", "send", "--json", "--messages", "3", "--endpoint", "smtp://127.0.0.1:1"]
-    ran = CliRunner().invoke(app, words, catch_exceptions=False)
-    assert ran.exit_code == 1
-    assert json.loads(ran.stdout)["other"] == 3
-    assert "3 of 3 messages were not accepted: does smtp://127.0.0.1:1 take mail?" in ran.stderr
+    ran = typed(words)
+    assert ran.code == 1
+    assert ran.json["other"] == 3
+    assert "3 of 3 messages were not accepted: does smtp://127.0.0.1:1 take mail?" in ran.err
 
 
 def test_mail_of_the_benchmark_has_the_size_that_is_compared() -> None:
@@ -52,9 +51,9 @@ def test_mail_of_the_benchmark_has_the_size_that_is_compared() -> None:
 def test_database_with_contacts_is_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'bench.db'}"
     send("--provider", "none", "--messages", "2", "--db", url)
-    ran = CliRunner().invoke(app, ["bench", "send", "--provider", "none", "--messages", "2", "--db", url])
-    assert ran.exit_code == 1
-    assert "has contacts" in ran.output
+    ran = typed(["bench", "send", "--provider", "none", "--messages", "2", "--db", url])
+    assert ran.code == 1
+    assert "has contacts" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -11,27 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from nurture import live
-from nurture.cli import app
 from nurture.db import instance
 from nurture.db.session import Database
 from nurture.program.load import load
+from tests.typed import Said, typed
 from tests.world import MONDAY
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command answered."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @dataclass(frozen=True)
@@ -43,11 +28,9 @@ class Shell:
 
     def __call__(self, *words: str | Path, code: int = 0) -> Said:
         """Run `nurture -C FOLDER WORDS`; the exit code must be `code`."""
-        result = CliRunner().invoke(app, ["-C", str(self.folder), *map(str, words)], env=dict(self.environ))
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == code, result.output
-        return Said(result.exit_code, result.stdout, result.stderr)
+        said = typed(["-C", str(self.folder), *map(str, words)], self.environ)
+        assert said.code == code, said.out + said.err
+        return said
 
     def file(self, name: str, text: str) -> Path:
         """Write a file into the folder."""

@@ -15,8 +15,9 @@ from sqlalchemy import Connection, func, select
 from nurture.db import timers
 from nurture.db.session import Database
 from nurture.db.tables import Base
-from tests.cli.conftest import Said, Shell
+from tests.cli.conftest import Shell
 from tests.processes import Running, started
+from tests.typed import Said
 
 PAST = "2020-01-01 00:00:00.000000"
 

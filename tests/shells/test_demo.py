@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from nurture.cli import app
 from nurture.db import timers
 from nurture.db.session import Database
 from nurture.demo.people import awake, chance
+from tests.typed import typed
 from tests.world import MONDAY
 
 _SETTINGS = [name for name in os.environ if name.startswith("NURTURE_")]
@@ -41,11 +40,9 @@ class Played:
 
 
 def _type(*words: str, code: int = 0) -> str:
-    result = CliRunner().invoke(app, list(words), env=dict.fromkeys(_SETTINGS))
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result.output if code else result.stdout
+    said = typed(words, dict.fromkeys(_SETTINGS))
+    assert said.code == code, said.out + said.err
+    return said.out + said.err if code else said.out
 
 
 def _play(folder: Path, days: int) -> dict[str, Any]:
@@ -133,11 +130,9 @@ def test_what_is_no_demo_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_another_database_is_not_touched(tmp_path: Path) -> None:
-    result = CliRunner().invoke(
-        app, ["demo", "--folder", str(tmp_path / "demo")], env={"NURTURE_DATABASE_URL": "sqlite:///real.db"}
-    )
-    assert result.exit_code == 2
-    assert "NURTURE_DATABASE_URL is set" in result.stderr
+    said = typed(["demo", "--folder", str(tmp_path / "demo")], {"NURTURE_DATABASE_URL": "sqlite:///real.db"})
+    assert said.code == 2
+    assert "NURTURE_DATABASE_URL is set" in said.err
     assert not (tmp_path / "demo").exists()
 
 
