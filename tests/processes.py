@@ -84,6 +84,12 @@ class Process:
         """Let it end at once."""
         self.send_signal(signal.SIGKILL)
 
+    def kill_group(self) -> None:
+        """Let it end at once, where it leads a group (it has answered since), with everything that it started."""
+        if self._process.is_alive():
+            assert self._process.pid is not None
+            os.killpg(self._process.pid, signal.SIGKILL)
+
     def terminate(self) -> None:
         """Ask it to end."""
         self.send_signal(signal.SIGTERM)

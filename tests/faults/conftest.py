@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,7 +20,7 @@ from tests import databases
 from tests.conftest import BOTH
 from tests.faults.copies import copied
 from tests.faults.ledger import Ledger, running_ledger
-from tests.programs import ROOT
+from tests.processes import Process
 from tests.world import LINKS, RING, World
 
 
@@ -44,11 +40,9 @@ _SPARED = {"test_answers.py": ("refused",), "test_clocks.py": ("postgresql-gap]"
 class Forker:
     """The process that forks for each try."""
 
-    process: subprocess.Popen[str]
+    process: Process
 
     def ask(self, how: str, **command: Any) -> Any:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
         self.process.stdin.write(json.dumps({"how": how, **command}) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
@@ -56,19 +50,12 @@ class Forker:
 
 @contextmanager
 def running_forker() -> Iterator[Forker]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.forker"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = Process("import os; os.setsid(); from tests.faults.forker import main; main()")
     try:
         yield Forker(process)
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # with every child, stopped ones among them
-        process.communicate()
+        process.kill_group()  # with every child, stopped ones among them
+        process.close()
 
 
 @pytest.fixture(scope="module")
