@@ -50,7 +50,7 @@ def opened(url: str) -> Iterator[Town]:
     database.dispose()
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(condition=crowd.conditions)
 def test_sql_agrees_with_python_on_any_condition(town: Town, condition: Condition) -> None:
     town.agrees(condition)

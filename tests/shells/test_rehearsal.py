@@ -37,7 +37,7 @@ def rows(database: Database, table: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def lived(world: World) -> World:
-    """A world in which much happened: mail sent, a draft approved, one merged contact, one suppression."""
+    """A world in which much happened: mail sent, a draft approved, one merged contact without runs, suppressions."""
     rita = world.rep()
     ann, bob, cleo, _ = world.contacts((f"{name}@example.com" for name in ("ann", "bob", "cleo", "dan")), owner=rita)
     world.work()
@@ -45,6 +45,7 @@ def lived(world: World) -> World:
         world.record(ann, "content_downloaded")
     world.advance(days=1)
     draft = world.row(tables.Message, voice="personal")
+    world.record(bob, "unsubscribed")
     with world.database.write() as connection:
         drafts.approve(connection, draft.id, rita, draft.content_hash, "rita", world.now)
         merged = update(tables.Contact).where(tables.Contact.id == bob).values(merged_into=cleo)
