@@ -1,4 +1,4 @@
-"""Tables with so many rows, known to PostgreSQL, that their indexes are worth it: how it goes about it is certain then.
+"""Tables with some rows, of which PostgreSQL knows: which index it takes is certain then, if it has to take one.
 
 What it plans for empty tables hangs on what they held before.
 """

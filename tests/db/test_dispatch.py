@@ -48,6 +48,8 @@ def explained(database: Database) -> Iterator[list[str]]:
         if statement.startswith(("BEGIN", "PRAGMA")):
             return
         asking = connection.connection.cursor()
+        if database.dialect == "postgresql":
+            asking.execute("SET LOCAL enable_seqscan = off")  # the tables are small
         asking.execute(f"{_EXPLAIN[database.dialect]} {statement}", parameters)
         plans.append("\n".join(str(row) for row in asking.fetchall()))
 
