@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CHECK_DB := sqlite:///$(VENV)/check.db
 
-.PHONY: help setup demo test soak check lock
+.PHONY: help setup demo test soak check bench lock
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
