@@ -139,6 +139,21 @@ def budget(connection: Connection, policy: Policy, now: datetime) -> int | None:
     return max(0, (policy.launch_cap if own is None else own) - quotas.used(connection, now.date()))
 
 
+def reserve(connection: Connection, policy: Policy, now: datetime) -> int | None:
+    """Return the budget of a page that is dispatched in this transaction.
+
+    Where little is left, nobody else is told theirs until the transaction ends: together they must not be more.
+    """
+    left = budget(connection, policy, now)
+    if left is None or left >= FEW:
+        return left
+    instance.lock(connection)
+    return budget(connection, policy, now)
+
+
+FEW = 25_000
+"""How many messages, left for today, are few: more than all who send could have in their hands at once."""
+
 _PAUSED = select(tables.PausedSequence.__table__.c.name)
 
 

@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from nurture import carrying, deciding, engine, failpoints, letters, runs, sending
 from nurture.core.words import TimerKind
-from nurture.db import enrollments, instance, leases, situations, timers
+from nurture.db import enrollments, leases, situations, timers
 from nurture.db.session import Database
 from nurture.engine import Page
 from nurture.errors import DatabaseError, Fenced, SuppressionKeyError
@@ -36,9 +36,6 @@ from nurture.speakers import Speaker, speakers
 
 LEAST = 20
 """How many mails a provider has to carry at once for a page of its own; slower ones are sent to the plain way."""
-
-FEW = 50 * engine.PAGE
-"""How many mails, left for today, are few: more than all who send could have in their hands at once."""
 
 WORD = "direct:"
 WORD_SECONDS = 180.0
@@ -208,17 +205,8 @@ class Direct:
         return max(counts, key=lambda name: (providers[name].batch >= LEAST, counts[name]), default="")
 
     def _budget(self, connection: Connection, mine: Sequence[Speaker], now: datetime) -> int | None:
-        """Return how many mails of one provider may go today, None for any number.
-
-        Where few are left, one page is counted after the other: together they must not be more.
-        """
-        if not mine[0].pending.real:
-            return None
-        left = deciding.budget(connection, self._postroom.policy, now)
-        if left is not None and left < FEW:
-            instance.lock(connection)
-            left = deciding.budget(connection, self._postroom.policy, now)
-        return left
+        """Return how many mails of one provider may go today, None for any number."""
+        return deciding.reserve(connection, self._postroom.policy, now) if mine[0].pending.real else None
 
     def _within_budget(self, connection: Connection, budget: int | None, wanted: int, now: datetime) -> bool:
         """Say whether today's budget suffices for a page and for all that waits already: else all go in turn."""

@@ -281,13 +281,19 @@ def _give_back(database: Database, postroom: Postroom, group: Sequence[Ready], n
 def _dispatch(
     connection: Connection, postroom: Postroom, program: Program, provider: str, group: Sequence[Ready], now: datetime
 ) -> list[Ready]:
-    """Enter `dispatching` with those that still may, and give the others back to be decided again."""
+    """Enter `dispatching` with those that still may, and give the others back to be decided again.
+
+    Others may have used up what the launch cap left when this page was claimed.
+    """
     keys = [message.mail.id for message in group]
-    allowed = dispatching.dispatch(connection, [_kept(message) for message in group], postroom.owner, provider, now)
+    real = postroom.providers[provider].real
+    left = deciding.reserve(connection, postroom.policy, now) if real else None
+    kept = [_kept(message) for message in group[:left]]
+    allowed = dispatching.dispatch(connection, kept, postroom.owner, provider, now)
     lost = dispatching.give_back(connection, [key for key in keys if key not in allowed], postroom.owner, now)
     timers.set_timers(connection, [(TimerKind.MESSAGE, key, now + LOST_GUARD_RETRY) for key in lost])
     going = [message for message in group if message.mail.id in allowed]
-    if postroom.providers[provider].real:
+    if real:
         quotas.count(connection, now.date(), Counter(message.pending.row.sender_id for message in going))
     decided = [answering.decided(message.pending, message.answer) for message in going]
     decisions.record(connection, decided, program.hash, now)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
-from nurture import engine, sending, settling
+from nurture import engine, failpoints, sending, settling
 from nurture.core.words import MessageState
 from nurture.db import decisions, instance, senders, tables
 from nurture.errors import Fenced, SuppressionKeyError
 from nurture.mail.keys import KeyRing
 from nurture.mail.wire import Outgoing
-from nurture.postroom import Postroom
+from nurture.postroom import Postroom, Sent
 from nurture.providers.base import Outcome, Receipt
 from nurture.settling import Verdict
 from tests.programs import LEAD_TEXT
@@ -290,6 +290,31 @@ def test_a_missing_variable_holds_that_message_and_the_others_go(world: World) -
         connection.execute(update(tables.Contact).values(fields={"plan": "free"}))
     world.advance(hours=5)
     assert len(world.mails()) == 2
+
+
+def test_two_processes_at_once_keep_the_launch_cap_together(world: World) -> None:
+    """The second has claimed and sent when the first, which saw as much left, wants to."""
+    world.use(ledger := Ledger(real=True), launch_cap=5)
+    with world.database.write() as connection:
+        instance.record_unsubscribe_test(connection, LINKS.public_url, world.now)
+    world.contacts(f"c{number}@example.com" for number in range(8))
+    engine.tick(world.database, "tester", world.now)
+    second: list[Sent] = []
+
+    def at_once() -> None:
+        failpoints.armed.clear()
+        other = replace(world.postroom, owner="second")
+        second.append(sending.send_due(world.database, other, world.now, limit=3))
+
+    failpoints.armed[failpoints.CLAIMED] = at_once
+    try:
+        first = sending.send_due(world.database, world.postroom, world.now, limit=4)
+    finally:
+        failpoints.armed.clear()
+    assert (second[0].accepted, first.accepted, len(ledger.taken)) == (3, 2, 5)
+    world.advance(hours=1)
+    assert len(ledger.taken) == 5
+    assert not any(row.state == "claimed" for row in world.rows(tables.Message)), "the others wait for tomorrow"
 
 
 def test_the_launch_cap_counts_real_providers_and_waits_for_tomorrow(world: World) -> None:

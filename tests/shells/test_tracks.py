@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from nurture import direct, failpoints
+from nurture import deciding, direct, failpoints
 from nurture.carrying import Turn
 from nurture.db import instance, tables, timers
 from nurture.db.session import Database
@@ -151,7 +151,7 @@ def test_few_mails_left_for_today_are_counted_by_one_track_after_the_other(world
     world.use(Ledger(real=True))
     with world.database.write() as connection:
         instance.record_unsubscribe_test(connection, LINKS.public_url, world.now)
-    for cap in (direct.FEW + 1_000, 30):
+    for cap in (deciding.FEW + 1_000, 30):
         world.postroom = replace(world.postroom, launch_cap=cap)
         world.contacts(f"c{cap}-{number}@example.com" for number in range(10))
         failpoints.armed[failpoints.DECIDED] = decided
