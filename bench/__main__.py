@@ -82,12 +82,12 @@ def _compared(name: str, way: str) -> Iterator[tuple[goals.Goal, list[str]]]:
     """Yield what the full loop on a database is held against, and for which goal."""
     yield goals.COMPOSITE, [f"{name}: the rest alone", "render", f"provider {way}"]
     if way == "smtp":
-        yield goals.BESIDE_SMTP, [f"{name}: django-post_office"]
+        yield goals.beside(goals.BESIDE_SMTP, name), [f"{name}: django-post_office"]
         yield goals.OF_RAW_SMTP, [AFTER]
         yield goals.OF_RAW_BEHIND, [BEHIND]
         yield goals.OF_TIGHTEST, ["raw smtp"]
     if way == "batch":
-        yield goals.BESIDE_BATCH, [f"{name}: django-post_office"]
+        yield goals.beside(goals.BESIDE_BATCH, name), [f"{name}: django-post_office"]
 
 
 def _round(
