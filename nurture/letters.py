@@ -120,9 +120,10 @@ def dispatch(
 
 
 def allowed(connection: Connection, letters: Sequence[Letter], owner: str, now: datetime) -> list[Letter]:
-    """Take those back that somebody has forbidden since they were decided: the plain way decides them again.
+    """Take those back that somebody has forbidden since they were decided; return the others.
 
-    For letters that have not been handed over."""
+    For letters that no provider was handed: the plain way decides again about what is taken back.
+    """
     lost = dispatching.forbidden(connection, [letter.mail.id for letter in letters], owner, now)
     dispatching.withdraw(connection, lost, now)
     timers.set_timers(connection, [(TimerKind.MESSAGE, key, now + sending.LOST_GUARD_RETRY) for key in lost])
