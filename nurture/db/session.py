@@ -42,7 +42,6 @@ _READING = "nurture_reading"
 _SYNC = "nurture_sync"
 
 _PRAGMAS = (
-    "journal_mode=WAL",
     "synchronous=FULL",  # a power cut must not forget the intent to send
     "foreign_keys=ON",
     "wal_autocheckpoint=4000",
@@ -213,8 +212,26 @@ def _prepare_sqlite(raw: sqlite3.Connection, record: Any) -> None:
     raw.create_function("unbase64", 1, _unbase64, deterministic=True)
     raw.create_function("nurture_fold", 1, _fold, deterministic=True)
     raw.create_function("nurture_domain", 1, _domain, deterministic=True)
+    _write_ahead(raw)
     for pragma in _PRAGMAS:
         raw.execute(f"PRAGMA {pragma}")
+
+
+def _write_ahead(raw: sqlite3.Connection) -> None:
+    """Let readers and the writer not wait for each other, from the first connection to a new file on.
+
+    While another connection writes the file as it was, SQLite refuses this one at once, whatever its timeout.
+    """
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
 
 
 def _unbase64(text: str | None) -> bytes | None:

@@ -178,6 +178,27 @@ def test_a_password_is_never_told() -> None:
     assert place(read_url("postgresql://")) == "the default database on the local socket"
 
 
+def test_a_new_file_that_another_connection_writes_is_waited_for(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/x.db", create=True)
+    other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    asked: list[str] = []
+
+    def end_at_the_second_time(statement: str) -> None:
+        asked.append(statement)
+        if asked.count("PRAGMA journal_mode=WAL") == 2 and other.in_transaction:
+            other.execute("COMMIT")
+
+    sa.event.listen(
+        database.engine, "connect", lambda raw, _: raw.set_trace_callback(end_at_the_second_time), insert=True
+    )
+    with database.write() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+    assert asked.count("PRAGMA journal_mode=WAL") == 2
+    other.close()
+    database.dispose()
+
+
 def test_a_lock_that_stays_is_an_error_and_nothing_is_kept(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/x.db", create=True)
     with database.read() as connection:
