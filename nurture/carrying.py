@@ -6,10 +6,7 @@ No transaction spans the network. Whatever a provider raises or leaves out means
 from __future__ import annotations
 
 import hashlib
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -26,39 +23,6 @@ from nurture.providers.base import Outcome, Provider, Receipt
 SEND_SECONDS = 60.0
 """How long one call of a provider may take in all; well below the lease."""
 
-STALE_SECONDS = 0.05
-"""How long a group may wait for its turn until it is asked again whether it may go: a person's switch must hold."""
-
-QUICK_SECONDS = 0.25
-"""Providers that take longer for a group are waited for: nothing else enters `dispatching` meanwhile."""
-
-
-class Turn:
-    """The turn to speak to providers, which one track of a process has at a time.
-
-    `quick`: the last took little time. `stale`: whoever has it waited so long for it that more may be forbidden by now.
-    """
-
-    def __init__(self, stale_seconds: float = STALE_SECONDS) -> None:
-        """Nobody has it."""
-        self._lock = threading.Lock()
-        self._began, self._stale_seconds = 0.0, stale_seconds
-        self.quick = True
-        self.stale = False
-
-    def __enter__(self) -> Turn:
-        """Wait for it."""
-        came = time.monotonic()
-        self._lock.acquire()
-        self._began = time.monotonic()
-        self.stale = self._began - came > self._stale_seconds
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Pass it on."""
-        self.quick = time.monotonic() - self._began < QUICK_SECONDS
-        self._lock.release()
-
 
 def carry(
     database: Database,
@@ -68,18 +32,17 @@ def carry(
     known: Mapping[ContactId, Contact],
     now: datetime,
     *,
-    turn: Turn | None = None,
-    again: Callable[[], Sequence[Outgoing]] = tuple,
+    again: Callable[[], Sequence[Outgoing]] | None = None,
     also: Callable[[Connection, Sequence[Receipt]], None] = lambda connection, receipts: None,
 ) -> Sequence[Receipt]:
-    """Hand mail, whose intent is committed, to its provider in its `turn`, and commit what became of it.
+    """Hand mail, whose intent is committed, to its provider when it is our turn, and commit what became of it.
 
-    `known` are the contacts that it goes to. `again` says what may still go after a long wait for the turn. `also` is
-    done before the rest is committed, in the same transaction.
+    `known` are the contacts that it goes to. `again` says what may still go after a long wait for the turn (None: all).
+    `also` is done before the rest is committed, in the same transaction.
     """
     failpoints.reach(failpoints.DISPATCHING)
-    with turn or nullcontext():
-        if turn and turn.stale:
+    with postroom.turn as turn:
+        if turn.stale and again is not None:
             mails = again()
         with metrics.call(name):
             receipts = _call(postroom.providers[name], mails) if mails else []

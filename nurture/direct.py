@@ -64,16 +64,9 @@ class _Going:
 class Direct:
     """Sends directly with one postroom, in one thread. Use as a context manager: it leaves word and takes it back."""
 
-    def __init__(
-        self,
-        database: Database,
-        postroom: Postroom,
-        *,
-        renew_seconds: float = RENEW_SECONDS,
-        turn: carrying.Turn | None = None,
-    ) -> None:
-        """Touch nothing yet. `turn` is shared by those that send from this process."""
-        self._database, self._postroom, self._renew_seconds, self._turn = database, postroom, renew_seconds, turn
+    def __init__(self, database: Database, postroom: Postroom, *, renew_seconds: float = RENEW_SECONDS) -> None:
+        """Touch nothing yet."""
+        self._database, self._postroom, self._renew_seconds = database, postroom, renew_seconds
         self._carrier: str | None = None
         self._word: Deadline | None = None
         self.most = engine.PAGE
@@ -120,7 +113,6 @@ class Direct:
             [letter.mail for letter in going.letters],
             {letter.contact.id: letter.contact for letter in going.letters},
             now,
-            turn=self._turn,
             again=lambda: self._database.unit(lambda connection: self._still(connection, going, now)),
             also=lambda connection, found: _let_wait(connection, going, found, now),
         )

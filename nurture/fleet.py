@@ -23,6 +23,7 @@ from nurture import drafts, engine, handoff, segmenting, selftest, sending
 from nurture.core.words import TimerKind
 from nurture.db import decisions, lanes
 from nurture.db.session import Database, is_sqlite, place
+from nurture.direct import Direct
 from nurture.errors import Refused, UsageError
 from nurture.postroom import Postroom, Sent, never
 
@@ -131,12 +132,16 @@ def reap(connection: Connection, silent_seconds: float = STALLED_SECONDS) -> int
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where pages are done: the database, the parts of sending (of one thread at a time), and program time."""
+    """Where pages are done: the database, the parts of sending (of one thread at a time), and program time.
+
+    `serves_all` says that it does the work of every queue, and may therefore send what it schedules.
+    """
 
     database: Database
     postroom: Postroom
     clock: Callable[[], datetime]
     stopping: Callable[[], bool] = never
+    serves_all: bool = False
 
 
 def do(desk: Desk, job: Job) -> int | Sent:
@@ -173,7 +178,7 @@ def _page(desk: Desk, database: Database, job: Job, now: datetime) -> int | Sent
     postroom = desk.postroom
     match job.work:
         case "tick":
-            return engine.tick(database, postroom.owner, now)
+            return _tick(desk, database, now)
         case "review":
             return engine.review(database, postroom.owner, now)
         case "handoffs":
@@ -191,6 +196,17 @@ def _page(desk: Desk, database: Database, job: Job, now: datetime) -> int | Sent
                 return decisions.forget(connection, now - decisions.KEPT)
         case other:
             raise Refused(f"there is no work {other!r} in this version: are all workers of the same one?")
+
+
+def _tick(desk: Desk, database: Database, now: datetime) -> int | Sent:
+    """Schedule a page of due runs; what may go at once is sent, while the provider is quick and nobody else's part.
+
+    The word that a page leaves is taken back at its end: the next job may be a long time coming.
+    """
+    if not desk.serves_all or not desk.postroom.turn.quick:
+        return engine.tick(database, desk.postroom.owner, now)
+    with Direct(database, desk.postroom) as direct:
+        return direct.page(now)
 
 
 def _ask_pages(database: Database, postroom: Postroom, now: datetime) -> int:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from nurture.carrying import Turn
 from nurture.db.session import Database
 from nurture.direct import Direct
 from nurture.postroom import Postroom
@@ -25,10 +24,8 @@ class Tracks:
 
     def __init__(self, database: Database, postroom: Postroom) -> None:
         """Touch nothing yet."""
-        self._turn = Turn()
-        self._first, *self._others = (
-            Direct(database, postroom, turn=self._turn) for _ in range(TRACKS[database.dialect])
-        )
+        self._turn = postroom.turn
+        self._first, *self._others = (Direct(database, postroom) for _ in range(TRACKS[database.dialect]))
 
     def __enter__(self) -> Tracks:
         """Return this."""

@@ -49,15 +49,15 @@ class Worker:
         database: Database,
         postrooms: Sequence[Postroom],
         clock: Callable[[], datetime],
-        queues: Callable[[], list[str] | None] = lambda: None,
+        queues: Callable[[], list[str] | None] | None = None,
     ) -> None:
-        """Prepare it. `queues` says which to serve (None: every one), and is asked again now and then."""
-        self._database, self._queues = database, queues
+        """Prepare it. `queues` says which to serve, and is asked again now and then; without it that is every one."""
+        self._database, self._queues = database, queues or (lambda: None)
         self._stopping = threading.Event()
         self._concurrency = len(postrooms)
         self._desks: LifoQueue[Desk] = LifoQueue()
         for postroom in postrooms:
-            self._desks.put(Desk(database, postroom, clock, self._stopping.is_set))
+            self._desks.put(Desk(database, postroom, clock, self._stopping.is_set, serves_all=queues is None))
         self._wake: Callable[[], object] = lambda: None
         self._trouble: dict[str, str] = {}
         for name in ("procrastinate", "psycopg.pool", "asyncio"):

@@ -74,7 +74,7 @@ def worker(
             clock = partial(program_time, context.database)
             said = partial(tell_fleet, context, f"worker of {', '.join(names) or 'all queues'}")
             collect_rarely()
-            _until_asked(Worker(context.database, postrooms, clock, asking), said)
+            _until_asked(Worker(context.database, postrooms, clock, asking if names else None), said)
 
 
 def _queues(database: Database, names: Sequence[str]) -> list[str] | None:

@@ -140,9 +140,9 @@ def wait_until_over(world: World) -> None:
 
 def let_claims_of_the_dead_end(world: World) -> None:
     """End the leases of whoever is gone: here, what has been claimed for ten seconds and nobody is changing."""
-    old = "kind = 'message' AND lease_until < clock_timestamp() + interval '290 seconds'"
-    mine = f"SELECT subject_id FROM timers WHERE {old} FOR UPDATE SKIP LOCKED"
+    old = "lease_until < clock_timestamp() + interval '290 seconds'"
+    theirs = f"SELECT kind, subject_id FROM timers WHERE {old} FOR UPDATE SKIP LOCKED"
     with world.database.write() as connection:
         connection.exec_driver_sql(
-            f"UPDATE timers SET lease_until = '2000-01-01+00' WHERE kind = 'message' AND subject_id IN ({mine})"
+            f"UPDATE timers SET lease_until = '2000-01-01+00' WHERE (kind, subject_id) IN ({theirs})"
         )

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from nurture import engine, fleet, sending
+from nurture import engine, failpoints, fleet, sending
 from nurture.core.words import TimerKind
 from nurture.db import lanes, leases, tables, timers
 from nurture.db.session import Database
 from nurture.errors import Refused, UsageError
 from nurture.fleet import Desk, Job
+from nurture.postroom import Sent, Turn
 from nurture.ticker import LEASE, Ticker
+from nurture.worker import Worker
 from tests import databases
 from tests.world import LINKS, Ledger, World
 
@@ -39,6 +42,11 @@ def ticker(world: World) -> Ticker:
 
 def desk(world: World) -> Desk:
     return Desk(world.database, world.postroom, lambda: world.now)
+
+
+def all_round(world: World, turn: Turn | None = None) -> Desk:
+    """Return the desk of a worker of all queues."""
+    return replace(desk(world), postroom=replace(world.postroom, turn=turn or Turn()), serves_all=True)
 
 
 def waiting(world: World) -> list[str]:
@@ -270,6 +278,58 @@ def explained(connection: sa.Connection, statement: Any, **values: Any) -> str:
     given = {"claimer": "x", "seconds": 60.0, "the_lane": 7, **values}
     filled = {name: given.get(name, value) for name, value in compiled.params.items()}
     return "\n".join(connection.exec_driver_sql(f"EXPLAIN {compiled}", filled).scalars())
+
+
+# --- sending what is scheduled ----------------------------------------------------------------------------------------
+
+
+def test_whoever_does_the_work_of_all_queues_sends_what_it_schedules(world: World) -> None:
+    world.use(ledger := Ledger())
+    world.contacts(f"c{number}@example.com" for number in range(3))
+    words: list[str] = []
+    failpoints.armed[failpoints.DISPATCHING] = lambda: words.extend(row.name for row in world.rows(tables.Lease))
+    try:
+        sent = fleet.do(all_round(world), Job("tick"))
+    finally:
+        failpoints.armed.clear()
+    assert isinstance(sent, Sent)
+    assert sent.accepted == len(ledger.taken) == 3
+    assert waiting(world) == []
+    assert words == [f"direct:{world.postroom.owner}"]
+    assert not world.rows(tables.Lease), "the next job may be a long time coming"
+
+
+def test_while_its_provider_is_slow_the_mail_goes_by_the_lane_of_its_sender(world: World) -> None:
+    world.use(ledger := Ledger())
+    slow = all_round(world, Turn(quick_seconds=-1))
+    for number in range(2):
+        world.contact(f"c{number}@example.com")
+        fleet.do(slow, Job("tick"))
+    assert [mail.to_address for mail in ledger.taken] == ["c0@example.com"]
+    assert waiting(world) == [f"send:{lane_of(world, 'newsletter')}"]
+    fleet.do(slow, Job("send", lane_of(world, "newsletter")))
+    assert len(ledger.taken) == 2
+
+
+def test_mail_that_goes_by_its_lane_tells_that_the_provider_is_quick_again(world: World) -> None:
+    world.use(ledger := Ledger())
+    turn = Turn()
+    turn.quick = False
+    world.contact("ann@example.com")
+    fleet.do(all_round(world, turn), Job("tick"))
+    assert not ledger.taken
+    fleet.do(all_round(world, turn), Job("send", lane_of(world, "newsletter")))
+    world.contact("bob@example.com")
+    fleet.do(all_round(world, turn), Job("tick"))
+    assert [mail.to_address for mail in ledger.taken] == ["ann@example.com", "bob@example.com"]
+
+
+@pytest.mark.parametrize(("queues", "taken"), [(None, 1), (lambda: ["tick"], 0)])
+def test_a_worker_of_some_queues_leaves_sending_to_others(world: World, queues: Any, taken: int) -> None:
+    world.use(ledger := Ledger())
+    world.contact("ann@example.com")
+    Worker(world.database, [world.postroom], lambda: world.now, queues).do(Job("tick"))
+    assert len(ledger.taken) == taken
 
 
 # --- queues -----------------------------------------------------------------------------------------------------------

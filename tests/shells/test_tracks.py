@@ -12,12 +12,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from nurture import deciding, direct, failpoints
-from nurture.carrying import Turn
 from nurture.db import instance, tables, timers
 from nurture.db.session import Database
 from nurture.direct import Direct
 from nurture.errors import DatabaseError
 from nurture.mail.wire import Outgoing
+from nurture.postroom import Turn
 from nurture.providers.base import Receipt
 from nurture.scheduler import run_once
 from nurture.tracks import TRACKS, Tracks
@@ -94,7 +94,7 @@ def test_what_is_switched_off_while_it_waits_for_its_turn_is_not_sent(world: Wor
 
     failpoints.armed[failpoints.DISPATCHING] = dispatching
     try:
-        sent = Direct(world.database, world.postroom, turn=always_late).page(world.now)
+        sent = Direct(world.database, replace(world.postroom, turn=always_late)).page(world.now)
     finally:
         failpoints.armed.clear()
     assert (sent.accepted, sent.ambiguous, ledger.taken) == (0, 0, [])
