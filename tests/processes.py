@@ -8,8 +8,8 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing.context import ForkServerContext
@@ -76,9 +76,7 @@ class Process:
 
     def send_signal(self, number: int) -> None:
         """Send a signal to it, unless it has ended."""
-        if self._process.is_alive():
-            assert self._process.pid is not None
-            os.kill(self._process.pid, number)
+        self._signal(os.kill, number)
 
     def kill(self) -> None:
         """Let it end at once."""
@@ -86,9 +84,13 @@ class Process:
 
     def kill_group(self) -> None:
         """Let it end at once, where it leads a group (it has answered since), with everything that it started."""
+        self._signal(os.killpg, signal.SIGKILL)
+
+    def _signal(self, send: Callable[[int, int], None], number: int) -> None:
         if self._process.is_alive():
             assert self._process.pid is not None
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended since, and whoever forked it knows that before we do
+                send(self._process.pid, number)
 
     def terminate(self) -> None:
         """Ask it to end."""
