@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,8 +78,7 @@ def test_a_worker_killed_while_it_sends_loses_nothing_and_nothing_is_sent_twice(
         first.process.kill()
         first.process.wait(PATIENCE)
         end_leases(world.database, alone=False)
-        ticker.beat()
-        second.wait_for("ambiguous")
+        wait_until_over(world, ticker.beat)
         second.process.send_signal(signal.SIGTERM)
         assert second.end()[0] == 0, second.heard
     assert promises.check(world.database, ledger.taken()) == {"accepted": people - BATCH, "ambiguous": BATCH}
@@ -110,7 +109,7 @@ def test_a_fleet_with_its_scheduler_outlives_a_killed_worker(world: World, ledge
         crew[0].wait_for("posting")
         crew[0].process.kill()
         crew[0].process.wait(PATIENCE)
-        wait_until_over(world)
+        wait_until_over(world, lambda: let_claims_of_the_dead_end(world))
         ends = [ended(running) for running in [*crew[1:], *schedulers]]
     assert ends == [0] * len(ends)
     states = promises.check(world.database, ledger.taken())
@@ -125,16 +124,16 @@ def ended(running: Running) -> int:
     return running.end()[0]
 
 
-def wait_until_over(world: World) -> None:
-    """Wait until nothing is due any more; the leases of the killed worker end at once."""
+def wait_until_over(world: World, meanwhile: Callable[[], object]) -> None:
+    """Wait until nothing is due any more, and do something again and again meanwhile."""
     open_ = sa.select(sa.func.count()).where(tables.Message.state.not_in(("accepted", "ambiguous")))
     due = sa.select(sa.func.count()).select_from(tables.Timer).where(tables.Timer.due_at <= sa.func.now())
     for _ in range(PATIENCE * 4):
         with world.database.read() as connection:
             if not connection.scalar(open_) and not connection.scalar(due):
                 return
+        meanwhile()
         threading.Event().wait(0.25)
-        let_claims_of_the_dead_end(world)
     raise AssertionError("something is due for ever")
 
 
