@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from nurture import failpoints, metrics, settling
 from nurture.core.model import Contact, ContactId
 from nurture.db.session import Database
-from nurture.errors import ProviderError
+from nurture.errors import DatabaseError, Fenced, ProviderError
 from nurture.mail.wire import Outgoing, to_bytes
 from nurture.postroom import Postroom
 from nurture.providers.base import Outcome, Provider, Receipt
@@ -45,7 +46,7 @@ def carry(
         if turn.stale and again is not None:
             mails = again()
         with metrics.call(name):
-            receipts = _call(postroom.providers[name], mails) if mails else []
+            receipts = _handed_over(database, postroom, postroom.providers[name], mails) if mails else []
     metrics.receipts(name, (receipt.outcome.value for receipt in receipts))
     failpoints.reach(failpoints.ANSWERED)
 
@@ -66,6 +67,19 @@ def what_is_kept(mail: Outgoing, variables: Mapping[str, Any]) -> dict[str, Any]
         "variables": variables,
         "wire_hash": hashlib.sha256(to_bytes(mail)).hexdigest(),
     }
+
+
+def _handed_over(
+    database: Database, postroom: Postroom, provider: Provider, mails: Sequence[Outgoing]
+) -> list[Receipt]:
+    """Call the provider, once the witness has seen what is about to leave."""
+    if provider.real and postroom.witness is not None:
+        try:
+            with database.read() as connection:
+                postroom.witness.see(connection)
+        except (Fenced, DatabaseError, DBAPIError) as error:
+            return [Receipt(mail.id, Outcome.NOT_SENT, detail=str(error)) for mail in mails]
+    return _call(provider, mails)
 
 
 def _call(provider: Provider, mails: Sequence[Outgoing]) -> list[Receipt]:

@@ -136,9 +136,11 @@ def _program(connection: Connection) -> Finding:
 def _instance(settings: Settings, connection: Connection, home: instance.Instance) -> Finding:
     if home.rehearsal:
         return Finding("instance", State.OK, f"{home.instance_id}, a rehearsal: nothing leaves this machine")
-    problem = witness_of(settings).problem(connection)
+    witness = witness_of(settings)
+    problem = witness.problem(connection)
     if problem is None:
-        return Finding("instance", State.OK, f"{home.instance_id}, as this folder's witness knows it")
+        known = "as this folder's witness knows it" if witness.path.exists() else "from which nothing has left yet"
+        return Finding("instance", State.OK, f"{home.instance_id}, {known}")
     if not any(leaves_here(settings, sender.provider) for sender in senders.every(connection)):
         return Finding("instance", State.OK, f"{home.instance_id}; nothing leaves this machine")
     return Finding("instance", State.WRONG, problem, "make sure that no other copy sends, then `nurture db confirm`")

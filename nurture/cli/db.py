@@ -84,5 +84,6 @@ def ready_database(settings: Settings) -> None:
         with database.write() as connection:
             if settings.ring is not None:
                 instance.create(connection, str(uuid.uuid4()), settings.ring, program_time(None))
+                witness_of(settings).begin(connection)
     finally:
         database.dispose()

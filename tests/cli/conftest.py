@@ -15,6 +15,7 @@ from nurture import live
 from nurture.db import instance
 from nurture.db.session import Database
 from nurture.program.load import load
+from nurture.witness import FILE
 from tests.typed import Said, typed
 from tests.world import MONDAY
 
@@ -51,6 +52,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as `nurture init` makes it, its program applied; copied for every test."""
     folder = tmp_path_factory.mktemp("made") / "company"
     Shell(folder, {})("init", folder)
+    (folder / FILE).unlink()  # or every copy would say that it is one
     database = Database(f"sqlite:///{folder / 'nurture.db'}")
     with database.write() as connection:
         live.apply(connection, load(folder), "test", MONDAY)
