@@ -1,6 +1,7 @@
 """The provider's turn: mail whose intent is committed is handed over, and what became of it is committed.
 
-No transaction spans the network. Whatever a provider raises or leaves out means that nobody knows.
+No transaction spans the network. Whatever a provider raises or leaves out means that nobody knows. What it answered is
+kept while the database cannot take it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from nurture import failpoints, metrics, settling
+from nurture import failpoints, keeping, metrics, settling
 from nurture.core.model import Contact, ContactId
 from nurture.db.session import Database
 from nurture.errors import DatabaseError, Fenced, ProviderError
@@ -39,7 +40,8 @@ def carry(
     """Hand mail, whose intent is committed, to its provider when it is our turn, and commit what became of it.
 
     `known` are the contacts that it goes to. `again` says what may still go after a long wait for the turn (None: all).
-    `also` is done before the rest is committed, in the same transaction.
+    `also` is done before the rest is committed, in the same transaction. Both may be done twice (see `keeping`).
+    `now` is when the mail entered `dispatching`.
     """
     failpoints.reach(failpoints.DISPATCHING)
     with postroom.turn as turn:
@@ -52,9 +54,9 @@ def carry(
 
     def settle(connection: Connection) -> None:
         also(connection, receipts)
-        settling.receipts(connection, receipts, postroom.settle_after, now, known=known)
+        settling.receipts(connection, receipts, postroom.settle_after, now, known=known, dispatched_at=now)
 
-    database.unit(settle)
+    keeping.write(database, settle, len(receipts), postroom.keeping, postroom.stopping)
     failpoints.reach(failpoints.SETTLED)
     return receipts
 

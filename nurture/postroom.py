@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from nurture.composing import Links
 from nurture.core.rates import Rates
 from nurture.deciding import Policy
+from nurture.keeping import Keeping
 from nurture.providers.base import Provider
 from nurture.witness import Witness
 
@@ -58,7 +59,7 @@ class Postroom:
     """What sending needs beside the database: providers by name, links, and the safety rules of the settings.
 
     `owner` names this process start. `launch_cap` is messages a day through real providers (None: unlimited). `turn` is
-    whose it is to speak to a provider, where several threads share this.
+    whose it is to speak to a provider, where several threads share this. `stopping` says that the process is to end.
     """
 
     providers: Mapping[str, Provider]
@@ -72,6 +73,8 @@ class Postroom:
     witness: Witness | None = None
     rates: Rates = field(default_factory=Rates)
     turn: Turn = field(default_factory=Turn)
+    keeping: Keeping = field(default_factory=Keeping)
+    stopping: Callable[[], bool] = never
 
     @property
     def policy(self) -> Policy:

@@ -11,7 +11,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -82,6 +82,7 @@ def program_time(database: Database) -> datetime:
 
 def run_once(database: Database, postroom: Postroom, now: datetime, *, stopping: Callable[[], bool] = never) -> Done:
     """Do everything that is due at `now`, and what that makes due at once. Others may do the same at the same time."""
+    postroom = replace(postroom, stopping=stopping)
     segmenting.fill(database, now)
     done = Done()
     with Tracks(database, postroom) as tracks:
@@ -150,13 +151,13 @@ class Scheduler:
 
         `ask_public_url` lets the unsubscribe pages test themselves, `watch` is a folder that is applied on change.
         """
-        self._database, self._postroom = database, postroom
         self._stopping = threading.Event()
+        self._database, self._postroom = database, replace(postroom, stopping=self._stopping.is_set)
         self._database_fails = threading.Event()
         self._asked = threading.Event()
         self._trouble: dict[str, str] = {}
         self._watch = Watch(watch) if watch else None
-        self._tracks = Tracks(database, postroom)
+        self._tracks = Tracks(database, self._postroom)
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # the listener below tells it once, and shorter
         self._clock = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(8)})
         self._clock.add_listener(self._heard, EVENT_JOB_ERROR | EVENT_JOB_EXECUTED)

@@ -58,15 +58,18 @@ def receipts(
     now: datetime,
     *,
     known: Mapping[ContactId, Contact] = runs.NOBODY,
+    dispatched_at: datetime | None = None,
 ) -> None:
     """Write what a provider said about a group, and let the runs go on, in one transaction of the caller's.
 
+    To write it twice changes nothing, whatever happened in between: it is about the attempt that entered `dispatching`
+    at `dispatched_at` (None: about the last one); of a later one it only counts that the mail was accepted before.
     The runs of `known` contacts sleep through their next delay at once. A power cut may undo that all of a group was
     accepted: it is ambiguous then, as if no answer had come, and nothing of it is sent again.
     """
     left = accepting.accept(connection, found, now, known=known)
     if left:
-        _receipts(connection, left, settle_after, now, known=known)
+        _receipts(connection, left, settle_after, now, known=known, dispatched_at=dispatched_at)
     else:
         hurry(connection)
 
@@ -78,10 +81,12 @@ def _receipts(
     now: datetime,
     *,
     known: Mapping[ContactId, Contact],
+    dispatched_at: datetime | None,
 ) -> None:
     """Write whatever a provider may say about a group."""
     by_id = {receipt.id: receipt for receipt in found}
-    people, rows = _locked(connection, by_id)
+    people, in_flight = _locked(connection, by_id)
+    rows = [row for row in in_flight if _is_news(row, by_id[row.id].outcome, dispatched_at)]
     changes = [_change(row, by_id[row.id], now) for row in rows]
     messages.save(connection, changes, now)
     _wait_or_end(connection, rows, by_id, settle_after, now)
@@ -242,6 +247,15 @@ _STATES = {
     Outcome.AMBIGUOUS: MessageState.AMBIGUOUS,
     Outcome.SENDER_REFUSED: MessageState.RETRY_WAIT,
 }
+
+
+def _is_news(row: Row[Any], outcome: Outcome, dispatched_at: datetime | None) -> bool:
+    """Say whether an answer says anything of a message in flight that is not known, and is about this attempt of it."""
+    if outcome is Outcome.ACCEPTED:
+        return True
+    if outcome is Outcome.AMBIGUOUS and row.state == MessageState.AMBIGUOUS:
+        return False
+    return dispatched_at in (None, row.dispatching_at)
 
 
 def _change(row: Row[Any], receipt: Receipt, now: datetime) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from queue import LifoQueue
@@ -56,8 +57,10 @@ class Worker:
         self._stopping = threading.Event()
         self._concurrency = len(postrooms)
         self._desks: LifoQueue[Desk] = LifoQueue()
+        asked = self._stopping.is_set
         for postroom in postrooms:
-            self._desks.put(Desk(database, postroom, clock, self._stopping.is_set, serves_all=queues is None))
+            own = replace(postroom, stopping=asked)
+            self._desks.put(Desk(database, own, clock, asked, serves_all=queues is None))
         self._wake: Callable[[], object] = lambda: None
         self._trouble: dict[str, str] = {}
         for name in ("procrastinate", "psycopg.pool", "asyncio"):

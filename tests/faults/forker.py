@@ -1,14 +1,17 @@
 """A process that has everything imported and the program in its cache, and forks for every try: one costs little.
 
 It reads one command a line from standard input and answers one line. A forked child does one pass of the engine, in
-which the N-th point (a SQL statement, a commit, the provider's call before and after) kills it or raises.
+which the N-th point (a SQL statement, a commit, the provider's call before and after) kills it or raises. An error
+that passes is one of the database only, never of the provider's call.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable
@@ -17,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
@@ -24,6 +28,7 @@ from nurture import failpoints, live, scheduler
 from nurture.db import tables
 from nurture.db.session import Database
 from nurture.errors import DatabaseError
+from nurture.keeping import Keeping
 from nurture.postroom import Postroom
 from tests.faults.ledger import Hurried, Ledger
 from tests.world import LINKS
@@ -59,6 +64,12 @@ def fail() -> None:
     raise OperationalError("the scripted statement", {}, Exception("disk I/O error"))
 
 
+def fail_for_now() -> None:
+    busy = sqlite3.OperationalError("database is locked")
+    busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    raise OperationalError("the scripted statement", {}, busy)
+
+
 class Watched(Hurried):
     """The ledger's provider between two points."""
 
@@ -74,13 +85,15 @@ class Watched(Hurried):
 def one_pass(command: dict[str, Any]) -> None:
     """Do what `nurture run --once` does, with trouble at point `at`; after an error go on as the scheduler would."""
     database = Database(command["url"])
-    countdown = Countdown(command["at"], {"kill": kill, "raise": fail}[command["how"]])
+    countdown = Countdown(command["at"], {"kill": kill, "raise": fail, "pass": fail_for_now}[command["how"]])
     event.listen(database.engine, "before_cursor_execute", countdown.point)
     event.listen(database.engine, "commit", countdown.point)
     ledger = Ledger(command["http"], 0, Path())
     provider = Watched(ledger.provider("postmark").inner, command.get("batch", BATCH), 30.0)  # type: ignore[attr-defined]
-    object.__setattr__(provider, "countdown", countdown)
-    postroom = Postroom({"outbox": provider}, LINKS, scheduler.new_owner())
+    never = Countdown(0, fail)
+    object.__setattr__(provider, "countdown", never if command["how"] == "pass" else countdown)
+    keeping = Keeping(pause_seconds=0)
+    postroom = Postroom({"outbox": provider}, LINKS, scheduler.new_owner(), keeping=keeping)
     now = datetime.fromisoformat(command["now"])
     try:
         scheduler.run_once(database, postroom, now)
@@ -138,6 +151,7 @@ def end_of(child: int) -> object:
 
 
 def main() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))  # only answers are heard
     children: list[int] = []
     for line in sys.stdin:
         command = json.loads(line)

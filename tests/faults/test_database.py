@@ -23,6 +23,7 @@ from nurture import engine, sending
 from nurture.db import tables
 from nurture.db.session import Database
 from nurture.errors import DatabaseError
+from nurture.keeping import Keeping
 from nurture.mail.wire import Outgoing
 from nurture.providers.base import Receipt
 from tests.faults import promises
@@ -32,6 +33,9 @@ from tests.world import Ledger, World
 
 READING = {"nurture_reading", "postgresql_readonly"}
 TROUBLE = (DBAPIError, DatabaseError)
+
+GIVES_UP = Keeping(seconds=0)
+"""Trouble that lasts longer than answers are kept; what is kept has its tests in `test_keeping.py`."""
 
 
 @dataclass
@@ -82,7 +86,7 @@ def recovers(world: World, book: Book, *, ambiguous: int) -> None:
 @pytest.mark.parametrize(("state", "unknown"), [("claimed", 0), ("dispatching", 0), ("accepted", 2)])
 def test_a_full_disk_lets_nothing_out_that_was_not_written_down(world: World, state: str, unknown: int) -> None:
     book = Book()
-    world.use(book)
+    world.use(book, keeping=GIVES_UP)
     with full_disk(world.database, state), pytest.raises(DBAPIError, match=r"full|No space left"):
         sending.send_due(world.database, world.postroom, world.now)
     assert len(book.taken) == unknown
@@ -121,7 +125,7 @@ def test_a_sqlite_file_that_may_not_grow_recovers_once_it_may(tmp_path: Path) ->
         book, most = Book(), [2**30]
         event.listen(database.engine, "checkout", lambda raw, *_, most=most: _limit(raw, most[0]))
         world = planned(World(database, tmp_path))
-        world.use(book)
+        world.use(book, keeping=GIVES_UP)
         with database.read() as connection:
             most[0] = connection.exec_driver_sql("PRAGMA page_count").scalar_one() + room
         with suppress(DBAPIError):
@@ -146,7 +150,7 @@ def _limit(raw: sqlite3.Connection, pages: int) -> None:
 def test_a_database_that_stays_locked_sends_nothing_and_what_was_in_flight_is_unknown(world: World, when: str) -> None:
     with locking(world.database) as lock:
         book = Book(meanwhile=lock) if when == "during" else Book()
-        world.use(book)
+        world.use(book, keeping=GIVES_UP)
         if when == "before":
             lock()
         with pytest.raises(TROUBLE):
@@ -191,7 +195,7 @@ def locking(database: Database) -> Iterator[Callable[[], None]]:
 def test_a_commit_whose_answer_is_lost_happened_or_not_and_nothing_is_sent_twice(world: World, number: int) -> None:
     """The claim, the intent, the truth: the database did commit, and the connection ended before it said so."""
     book = Book()
-    world.use(book)
+    world.use(book, keeping=GIVES_UP)
     seen = [0]
 
     def lose(connection: sa.Connection) -> None:
@@ -305,18 +309,24 @@ def test_a_postgresql_that_is_stopped_killed_and_started_again_loses_nothing_and
         database = Database(server.url)
         world = planned(World(database, tmp_path))
 
-        def restart() -> None:
-            server.kill()
-            server.start()
+        tries = [0]
 
-        book = Book(meanwhile=restart)  # it crashes and comes back while mail is under way
-        world.use(book)
+        def come_back(*_: Any) -> None:
+            tries[0] += 1
+            if tries[0] == 3:
+                server.start()
+
+        book = Book(meanwhile=server.kill)  # it crashes while mail is under way, and comes back some time later
+        world.use(book, keeping=Keeping(pause_seconds=0))
+        event.listen(database.engine, "do_connect", come_back)
         assert sending.send_due(database, world.postroom, world.now).accepted == 5
+        assert tries[0] >= 3, "what the provider answered was kept meanwhile"
+        event.remove(database.engine, "do_connect", come_back)
         recovers(world, book, ambiguous=0)
 
         world.now += timedelta(days=3, minutes=1)
-        book = Book(meanwhile=server.stop, taken=book.taken)  # it is stopped while mail is under way, for a while
-        world.use(book)
+        book = Book(meanwhile=server.stop, taken=book.taken)  # it is stopped while mail is under way, for too long
+        world.use(book, keeping=GIVES_UP)
         while engine.tick(database, "tester", world.now):
             pass
         with pytest.raises(TROUBLE):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nurture import drafts, settling
+from nurture import drafts, failpoints, settling
 from nurture.core.model import ContactId, Rep
 from nurture.core.words import TaskState
 from nurture.db import health, tables, timers
@@ -43,6 +43,40 @@ def test_a_late_receipt_closes_the_question(world: World) -> None:
         late = [Receipt(message.id, Outcome.ACCEPTED, provider_id="p")]
         settling.receipts(connection, late, timedelta(days=3), world.now)
     assert world.row(tables.Task, kind="settle").outcome == "the provider answered"
+
+
+def test_to_hear_again_that_nobody_knows_leaves_the_question_open(world: World) -> None:
+    _, _, message = _personal(world)
+    with world.database.write() as connection:
+        again = [Receipt(message.id, Outcome.AMBIGUOUS, detail="the connection was cut")]
+        settling.receipts(connection, again, timedelta(days=3), world.now)
+    assert world.row(tables.Task, kind="settle").state == TaskState.OPEN
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NOT_SENT, Outcome.REFUSED, Outcome.AMBIGUOUS, Outcome.SENDER_REFUSED])
+def test_an_answer_to_an_earlier_attempt_changes_nothing_of_the_one_in_flight(world: World, outcome: Outcome) -> None:
+    """It was written, nobody heard so, and when it is written again the mail is on its way once more."""
+    first, busy = world.now, Receipt(0, Outcome.NOT_SENT, detail="busy")
+    world.contact("ann@example.com")
+    world.use(Ledger(answers={"ann@example.com": busy}))
+    world.work()
+    message = world.row(tables.Message)
+    found: list[str] = []
+
+    def late() -> None:
+        with world.database.write() as connection:
+            old = [Receipt(message.id, outcome, detail="old")]
+            settling.receipts(connection, old, timedelta(days=3), world.now, dispatched_at=first)
+        found.append(world.row(tables.Message).state)
+
+    world.use(ledger := Ledger())
+    failpoints.armed[failpoints.DISPATCHING] = late
+    try:
+        world.advance(minutes=10)
+    finally:
+        failpoints.armed.clear()
+    assert found == ["dispatching"]
+    assert (world.row(tables.Message).state, len(ledger.taken)) == ("accepted", 1)
 
 
 def test_of_marketing_mail_no_rep_is_asked_and_the_operator_is_told_by_sender(world: World) -> None:
