@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from nurture import live
 from nurture.core.words import Voice
 from nurture.db import handoffs, health, instance, leases, listings, migrate, programs, reps, senders, timers
-from nurture.db.session import Database, place
+from nurture.db.session import Database, place, write_problem
 from nurture.deciding import unsubscribe_problem
 from nurture.direct import PLAIN_SECONDS, WORD
 from nurture.errors import NotFound, NurtureError
@@ -56,7 +56,7 @@ def examine(settings: Settings, database: Database, clock: Callable[[], datetime
         return [ground]
     try:
         with database.read() as connection:
-            return [ground, *_all(settings, connection, clock)]
+            return [ground, *_writing(database), *_all(settings, connection, clock)]
     except SQLAlchemyError as error:
         broken = Finding("database", State.WRONG, f"a question was not answered: {type(error).__name__}", _LOG)
         return [ground, broken]
@@ -71,6 +71,12 @@ def _ground(database: Database) -> Finding:
     except NurtureError as error:
         return Finding("database", State.WRONG, str(error))
     return Finding("database", State.OK, f"{place(database.url)} answers, revision {migrate.head()}")
+
+
+def _writing(database: Database) -> Iterator[Finding]:
+    """Say when this user may read the database and not write it: then only questions are answered."""
+    if (problem := write_problem(database.url)) is not None:
+        yield Finding("writing", State.WRONG, problem, "until then only commands work that change nothing")
 
 
 def _all(settings: Settings, connection: Connection, clock: Callable[[], datetime]) -> Iterator[Finding]:
@@ -120,7 +126,8 @@ def _keys(settings: Settings, connection: Connection) -> Finding:
     try:
         instance.verify_keys(connection, settings.ring)
     except NurtureError as error:
-        return Finding("suppression keys", State.WRONG, str(error))
+        todo = "bring back the keys from where they are kept apart from the database, then `nurture doctor` again"
+        return Finding("suppression keys", State.WRONG, str(error), todo)
     ids = ", ".join(settings.ring.ids) if settings.ring else ""
     return Finding("suppression keys", State.OK, f"this database's key is in the ring ({ids})")
 

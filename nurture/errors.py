@@ -99,4 +99,9 @@ class ImportFailed(NurtureError):
 
 
 class ProviderError(NurtureError):
-    """A provider is configured wrongly."""
+    """A provider is configured wrongly; `option` names the one to mend, where it is one."""
+
+    def __init__(self, message: str, *, option: str | None = None) -> None:
+        """Keep `option`, as it is called in the provider's table."""
+        super().__init__(message)
+        self.option = option

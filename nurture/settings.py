@@ -43,7 +43,10 @@ _VARIABLES = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to run. `launch_cap` is messages a day through real providers; `ring` is None where there are no keys."""
+    """How to run. `launch_cap` is messages a day through real providers; `ring` is None where there are no keys.
+
+    `places` says where a provider's option stands ("nurture.toml:12:1"), and under ("smtp", "") where its table does.
+    """
 
     folder: Path
     database_url: str = field(repr=False)
@@ -56,6 +59,7 @@ class Settings:
     launch_cap: int
     settle_after: timedelta
     rates: Rates
+    places: Mapping[tuple[str, str], str]
     secrets: Mapping[str, str] = field(repr=False)
 
     def secret(self, name: str) -> str | None:
@@ -85,6 +89,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         launch_cap=reading.value("safety", "launch_cap", _count, 500),
         settle_after=reading.value("safety", "settle_after", _length, timedelta(days=3)),
         rates=_rates(reading),
+        places=reading.places("providers"),
         secrets=dict(environ),
     )
     reading.finish()
@@ -167,6 +172,16 @@ class _Reading:
                 self._wrong(name, key, f"{key!r} must be a table", f"write [{name}.{key}]")
         return {key: value for key, value in found.items() if isinstance(value, dict)}
 
+    def places(self, name: str) -> dict[tuple[str, str], str]:
+        """Return where the tables below a table and their entries stand, of those that are found."""
+        found: dict[tuple[str, str], str] = {}
+        for below, entries in self.table(name).items():
+            for key in ("", *(entries if isinstance(entries, dict) else ())):
+                inside = self._find(f"{name}.{below}", key) if key else None
+                if (place := inside or self._find(name, below)) is not None:
+                    found[below, key] = f"{FILE}:{place[0]}:{place[1]}"
+        return found
+
     def entries(self, table: str, key: str, read: Callable[[Any], T]) -> dict[str, T]:
         """Return the entries of the table [TABLE.KEY]; `read` raises ValueError with what is wrong with one."""
         self._known.setdefault(table, []).append(key)
@@ -207,6 +222,10 @@ class _Reading:
         self._problems.append(Problem(FILE, *self._place(table, key), what, hint))
 
     def _place(self, table: str | None, key: str) -> tuple[int, int]:
+        """Return line and column of a key, or of the beginning."""
+        return self._find(table, key) or (1, 1)
+
+    def _find(self, table: str | None, key: str) -> tuple[int, int] | None:
         """Return line and column of a key. The parser keeps no positions, so they are looked for."""
         inside: str | None = None
         for number, line in enumerate(self._lines, 1):
@@ -216,7 +235,7 @@ class _Reading:
                     return number, header.start(1) + 1
             elif inside == table and (entry := re.match(rf"\s*[\"']?({re.escape(key)})[\"']?\s*[=.]", line)):
                 return number, entry.start(1) + 1
-        return 1, 1
+        return None
 
 
 def _syntax(said: str, text: str) -> Problem:

@@ -77,7 +77,7 @@ def close_postroom(postroom: Postroom) -> None:
 def leaves_here(settings: Settings, name: str) -> bool:
     """Tell whether mail through a provider leaves this machine; one that cannot be opened would."""
     try:
-        provider = base.load(name, settings.providers.get(name, {}), folder=settings.folder, secrets=settings.secrets)
+        provider = _load(settings, name, settings.providers.get(name, {}))
     except ProviderError:
         return True
     provider.close()
@@ -96,12 +96,23 @@ def _configured(settings: Settings, used: set[str]) -> dict[str, Provider]:
     found: dict[str, Provider] = {}
     for name, chosen in options.items():
         try:
-            found[name] = base.load(name, chosen, folder=settings.folder, secrets=settings.secrets)
+            found[name] = _load(settings, name, chosen)
         except ProviderError as error:
             if name in used:
                 raise
             _log.warning("provider left out", provider=name, reason=str(error))
     return found
+
+
+def _load(settings: Settings, name: str, options: Mapping[str, object]) -> Provider:
+    """Load a provider; where an option is wrong, say in which line it (or, of a missing one, the table) stands."""
+    try:
+        return base.load(name, options, folder=settings.folder, secrets=settings.secrets)
+    except ProviderError as error:
+        place = settings.places.get((name, error.option or ""), settings.places.get((name, "")))
+        if error.option is None or place is None:
+            raise
+        raise ProviderError(f"{place}: {error}", option=error.option) from error
 
 
 def _rehearsing(settings: Settings, database: Database, used: set[str]) -> dict[str, Provider]:

@@ -39,7 +39,7 @@ def list_(
     limit: Annotated[int, typer.Option(help="How many, the last due first.", min=1)] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """List messages, the last due first.
+    """List messages, the last due first. Ambiguous ones with their Message-ID, to be found in the provider's log.
 
     Example: `nurture messages list --state ambiguous`
     """
@@ -48,10 +48,14 @@ def list_(
         rows = messages.listing(connection, state=state, contact_id=who, limit=limit)
     names = ("id", "due_at", "state", "voice", "to_address", "sequence", "step_id", "subject", "sent_at", "reason")
     if as_json:
-        print_json([{name: getattr(row, name) for name in names} for row in rows])
+        print_json([{name: getattr(row, name) for name in names} | {"message_id": _message_id(row)} for row in rows])
         return
-    columns = ("id", "due", "state", "voice", "to", "sequence", "step", "subject", "sent", "reason")
-    print_table(None, columns, [[getattr(row, name) for name in names] for row in rows])
+    columns = ["id", "due", "state", "voice", "to", "sequence", "step", "subject", "sent", "reason"]
+    lines = [[getattr(row, name) for name in names] for row in rows]
+    if state is MessageState.AMBIGUOUS:
+        columns.append("Message-ID")
+        lines = [[*line, _message_id(row)] for line, row in zip(lines, rows, strict=True)]
+    print_table(None, columns, lines, whole=("Message-ID",))
 
 
 @app.command()
@@ -146,6 +150,11 @@ def _settle(context: Context, keys: list[int], verdict: Verdict | None, now: dat
 
 
 _PAGE = 200
+
+
+def _message_id(row: Any) -> str:
+    """Return the Message-ID that the mail carries: the provider's, where it changed ours."""
+    return str(row.wire_id or row.message_id_header)
 
 
 def _number(keys: list[int]) -> str:

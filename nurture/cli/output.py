@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -51,9 +51,14 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
-def print_table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table. Numbers stand right; control characters of foreign values are not printed."""
-    table = Table(*_headers(columns, rows), box=SIMPLE_HEAD, pad_edge=False, show_header=any(columns))
+def print_table(
+    title: str | None, columns: Sequence[str], rows: Sequence[Sequence[object]], whole: Collection[str] = ()
+) -> None:
+    """Print a table. Numbers stand right; control characters of foreign values are not printed.
+
+    Where room is short, the columns `whole` keep their lines whole longest.
+    """
+    table = Table(*_headers(columns, rows, whole), box=SIMPLE_HEAD, pad_edge=False, show_header=any(columns))
     for row in rows:
         table.add_row(*(Text(shown(cell)) for cell in row))
     screen = console()
@@ -106,12 +111,13 @@ def counting(what: str) -> Iterator[Any]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _headers(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[Any]:
+def _headers(columns: Sequence[str], rows: Sequence[Sequence[object]], whole: Collection[str]) -> Iterator[Any]:
     for place, name in enumerate(columns):
         cells = [row[place] for row in rows if row[place] is not None]
         numbers = bool(cells) and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in cells)
         moments = bool(name) and any(isinstance(cell, datetime) for cell in cells)
-        yield Column(f"{name} (UTC)" if moments else name, justify="right" if numbers else "left", overflow="fold")
+        header, justify = f"{name} (UTC)" if moments else name, "right" if numbers else "left"
+        yield Column(header, justify=justify, overflow="fold", no_wrap=name in whole)  # type: ignore[arg-type]
 
 
 def _plain(value: object) -> object:

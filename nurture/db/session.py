@@ -20,6 +20,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from nurture.core.comparing import fold
+from nurture.db import opening
 from nurture.errors import DatabaseError
 
 BUSY_SECONDS = 30
@@ -40,6 +41,7 @@ T = TypeVar("T")
 
 _READING = "nurture_reading"
 _SYNC = "nurture_sync"
+_WRITABLE = "nurture_writable"
 
 _PRAGMAS = (
     "synchronous=FULL",  # a power cut must not forget the intent to send
@@ -185,8 +187,19 @@ def unreachable(url: URL, error: Exception) -> DatabaseError:
         return DatabaseError(
             f"The database {place(url)} was locked by another process for more than {BUSY_SECONDS} seconds."
         )
-    verb = "opened" if is_sqlite(url) else "reached"
-    return DatabaseError(f"The database {place(url)} cannot be {verb}: {_without_password(url, cause[0])}")
+    said = _without_password(url, cause[0])
+    if is_sqlite(url):
+        return DatabaseError(opening.refused_by_sqlite(_path(url), getattr(error, "orig", None), said))
+    return DatabaseError(opening.refused_by_postgresql(place(url), url.database, said))
+
+
+def write_problem(url: URL) -> str | None:
+    """Return why this user cannot write to a database that it can read, where that is known: of a SQLite file."""
+    return opening.unwritable(_path(url)) if is_sqlite(url) else None
+
+
+def _path(url: URL) -> Path:
+    return Path(str(url.database))
 
 
 def _without_password(url: URL, text: str) -> str:
@@ -195,12 +208,11 @@ def _without_password(url: URL, text: str) -> str:
 
 def _sqlite(url: URL, create: bool) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **_json())
-    path = Path(str(url.database))
 
     @event.listens_for(engine, "do_connect")
     def refuse_missing(*_: Any) -> None:
-        if not create and not path.exists():
-            raise DatabaseError(f"There is no database at {path}. Run `nurture db upgrade` to make it.")
+        if (problem := opening.unopenable(_path(url), create)) is not None:
+            raise DatabaseError(problem)
 
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -220,13 +232,17 @@ def _prepare_sqlite(raw: sqlite3.Connection, record: Any) -> None:
 def _write_ahead(raw: sqlite3.Connection) -> None:
     """Let readers and the writer not wait for each other, from the first connection to a new file on.
 
-    While another connection writes the file as it was, SQLite refuses this one at once, whatever its timeout.
+    While another connection writes the file as it was, SQLite refuses this one at once, whatever its timeout. A file
+    that may not be written stays as it is, and is read if that is possible.
     """
     until = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             raw.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY:
+                raw.execute("PRAGMA schema_version")
+                return
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(PAUSE_SECONDS)
@@ -256,6 +272,10 @@ def _begin_sqlite(connection: Connection) -> None:
     if connection.info.get(_SYNC, "FULL") != sync:
         connection.exec_driver_sql(f"PRAGMA synchronous={sync}")
         connection.info[_SYNC] = sync
+    if not reading and _WRITABLE not in connection.info:
+        if (problem := write_problem(connection.engine.url)) is not None:
+            raise DatabaseError(problem)
+        connection.info[_WRITABLE] = True
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 

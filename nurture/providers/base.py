@@ -154,18 +154,22 @@ def printable(text: str, limit: int = 300) -> str:
 class Options:
     """The table `[providers.NAME]`, read one option at a time. A mistake is a ProviderError that names the option."""
 
-    def __init__(self, provider: str, values: Mapping[str, object]) -> None:
+    def __init__(self, provider: str, values: Mapping[str, object], known: Sequence[str]) -> None:
+        """Refuse options that are not `known`, before any that they may have been meant for is missed."""
         self._provider = provider
         self._values = values
-        self._known: list[str] = []
+        for name in values:
+            if name not in known:
+                raise self.wrong(name, f"is not an option{_did_you_mean(name, known)}")
 
     def text(self, name: str, default: str | None = None) -> str:
         """Return a text; without a default it must be there."""
         value = self._take(name, default)
         if value is None or value == "":
-            raise ProviderError(f"the provider {self._provider!r} has no {name}: set {self._place(name)}")
+            missing = f"the provider {self._provider!r} has no {name}: set {self._place(name)}"
+            raise ProviderError(missing, option=name)
         if not isinstance(value, str):
-            raise ProviderError(f"{self._place(name)} must be a text, not {value!r}")
+            raise self.wrong(name, f"must be a text, not {value!r}")
         return value
 
     def optional(self, name: str) -> str | None:
@@ -176,31 +180,31 @@ class Options:
         """Return a whole number within its bounds."""
         value = self._take(name, default)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise ProviderError(f"{self._place(name)} must be a whole number from {least} to {most}, not {value!r}")
+            raise self.wrong(name, f"must be a whole number from {least} to {most}, not {value!r}")
         return value
 
     def flag(self, name: str, default: bool) -> bool:
         """Return true or false."""
         value = self._take(name, default)
         if not isinstance(value, bool):
-            raise ProviderError(f"{self._place(name)} must be true or false, not {value!r}")
+            raise self.wrong(name, f"must be true or false, not {value!r}")
         return value
 
     def choice(self, name: str, allowed: Sequence[str], default: str) -> str:
         """Return one of the allowed words."""
         value = self.text(name, default)
         if value not in allowed:
-            raise ProviderError(f"{self._place(name)} must be one of {', '.join(allowed)}, not {value!r}")
+            raise self.wrong(name, f"must be one of {', '.join(allowed)}, not {value!r}")
         return value
 
     def texts(self, name: str, default: Mapping[str, str]) -> dict[str, str]:
         """Return a table of texts; what it leaves out stays as in the default."""
         value = self._take(name, {})
         if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
-            raise ProviderError(f"{self._place(name)} must be a table of texts")
+            raise self.wrong(name, "must be a table of texts")
         unknown = [key for key in value if key not in default]
         if unknown:
-            raise ProviderError(f"{self._place(name)} knows {', '.join(default)}, not {unknown[0]!r}")
+            raise self.wrong(name, f"knows {', '.join(default)}, not {unknown[0]!r}")
         return {**default, **value}
 
     def secret(self, name: str, default: str, secrets: Mapping[str, str]) -> str:
@@ -210,18 +214,16 @@ class Options:
         if not secret:
             raise ProviderError(
                 f"the provider {self._provider!r} needs a secret: set the environment variable {variable} "
-                f"(or name another one in {self._place(name)})"
+                f"(or name another one in {self._place(name)})",
+                option=name,
             )
         return secret
 
-    def finish(self) -> None:
-        """Refuse options that nobody read."""
-        for name in self._values:
-            if name not in self._known:
-                raise ProviderError(f"{self._place(name)} is not an option{_did_you_mean(name, self._known)}")
+    def wrong(self, name: str, what: str) -> ProviderError:
+        """Return the error that says `what` is wrong with an option."""
+        return ProviderError(f"{self._place(name)} {what}", option=name)
 
     def _take(self, name: str, default: object) -> object:
-        self._known.append(name)
         return self._values.get(name, default)
 
     def _place(self, name: str) -> str:

@@ -23,10 +23,9 @@ _UNSAFE = re.compile(rb"[^A-Za-z0-9._@+-]")
 
 def create(options: Mapping[str, object], *, folder: Path, secrets: Mapping[str, str]) -> Provider:
     """Return an outbox. Options: `directory` ("outbox"), `fsync` (true; rehearsals may do without)."""
-    read = Options("outbox", options)
+    read = Options("outbox", options, ("directory", "fsync"))
     directory = folder / read.text("directory", "outbox")
     fsync = read.flag("fsync", True)
-    read.finish()
     return Outbox(directory, fsync=fsync)
 
 

@@ -80,13 +80,12 @@ def create(options: Mapping[str, object], *, folder: Path, secrets: Mapping[str,
     Options: `base_url`, `token_env` ("NURTURE_POSTMARK_TOKEN"), `stream` by voice, `batch` (500 mails a request; 1 for
     servers that know no batches), `connections` (4).
     """
-    read = Options("postmark", options)
+    read = Options("postmark", options, ("base_url", "token_env", "stream", "batch", "connections"))
     base_url = read.text("base_url", "https://api.postmarkapp.com")
     streams = read.texts("stream", STREAMS)
     token = read.secret("token_env", "NURTURE_POSTMARK_TOKEN", secrets)
     batch = read.number("batch", BATCH, 1, BATCH)
     connections = read.number("connections", 4, 1, 100)
-    read.finish()
     if not token.isascii() or not token.isprintable():
         raise ProviderError("the Postmark token holds characters that no token has: copy it again")
     return Postmark(Http(base_url, connections=connections), token=token, streams=streams, batch=batch)

@@ -32,6 +32,19 @@ def test_messages_are_listed_by_state_and_contact(office: Shell) -> None:
     assert "no contact" in office("messages", "list", "--contact", "eve@acme.example", code=1).err
 
 
+def test_the_list_tells_the_message_id_that_the_provider_knows(office: Shell, welcome: int, stored: Ask) -> None:
+    ((ours,),) = stored(f"SELECT message_id_header FROM messages WHERE id = {welcome}")
+    (line,) = office("messages", "list", "--contact", "cy@tiny.example", "--json").json
+    (sent,) = [p for p in office.folder.rglob("*.eml") if b"To: Cy Dent" in p.read_bytes()]
+    assert line["message_id"] == ours
+    assert f"Message-ID: {ours}".encode() in sent.read_bytes()
+    assert ours not in office("messages", "list").out
+    stored(f"UPDATE messages SET state = 'ambiguous', sent_at = NULL WHERE id = {welcome}")
+    assert ours in office("messages", "list", "--state", "ambiguous").out
+    stored(f"UPDATE messages SET wire_id = '<theirs@example>' WHERE id = {welcome}")
+    assert "<theirs@example>" in office("messages", "list", "--state", "ambiguous").out
+
+
 def test_a_message_shows_the_decisions_about_it(office: Shell, welcome: int) -> None:
     found = office("messages", "show", str(welcome), "--json").json
     (decision,) = found["decisions"]

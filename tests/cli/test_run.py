@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import urllib.request
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,20 @@ def test_dev_is_refused_where_mail_could_leave(nurture: Shell) -> None:
     house = (nurture.folder / "nurture.toml").read_text()
     nurture.file("nurture.toml", house + '\n[providers.smtp]\nhost = "127.0.0.1"\nsecurity = "none"\n')
     assert "nothing may leave this machine" in nurture("run", "--dev", code=1).err
+
+
+def test_a_wrong_option_of_a_provider_is_told_with_its_line(nurture: Shell, stored: Callable[[str], list[Any]]) -> None:
+    house = (nurture.folder / "nurture.toml").read_text()
+    stored("UPDATE senders SET provider = 'smtp'")
+    table = house.count("\n") + 2
+    for options, said in {
+        'host = "h"\nport = "x"': f"nurture.toml:{table + 2}:1: `port` in [providers.smtp] must be a whole",
+        'host = "h"\nsecurity = "ssl"': f"nurture.toml:{table + 2}:1: `security` in [providers.smtp] must",
+        'hots = "h"': f"nurture.toml:{table + 1}:1: `hots` in [providers.smtp] is not an option: did you mean",
+        "port = 25": f"nurture.toml:{table}:2: the provider 'smtp' has no host",
+    }.items():
+        nurture.file("nurture.toml", f"{house}\n[providers.smtp]\n{options}\n")
+        assert nurture("run", "--once", code=1).err.startswith(f"error: {said}")
 
 
 def test_a_provider_that_senders_use_must_be_complete(nurture: Shell) -> None:

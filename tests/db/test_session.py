@@ -172,7 +172,8 @@ def test_a_locked_database_says_so() -> None:
 def test_a_password_is_never_told() -> None:
     url = read_url("postgresql://me:canary@host:5/name")
     failed = OperationalError("", None, Exception("no user me with canary"))
-    assert str(unreachable(url, failed)) == "The database name on host:5 cannot be reached: no user me with ***"
+    said = str(unreachable(url, failed))
+    assert said.startswith("The database name on host:5 cannot be reached: no user me with ***. Check that PostgreSQL")
     assert place(url) == "name on host:5"
     assert place(read_url("postgresql:///name?host=/run/pg")) == "name on /run/pg"
     assert place(read_url("postgresql://")) == "the default database on the local socket"

@@ -59,9 +59,14 @@ def test_dotted_name_that_is_not_there_says_so(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_option_is_named(values: Mapping[str, object], message: str) -> None:
-    read = Options("x", values)
-    with pytest.raises(ProviderError, match=message):
-        read_all(read)
+    with pytest.raises(ProviderError, match=message) as refused:
+        read_all(Options("x", values, ("size", "fast", "name", "how", "table")))
+    assert refused.value.option == next(iter(values))
+
+
+def test_an_unknown_option_is_named_before_one_that_is_missing() -> None:
+    with pytest.raises(ProviderError, match=r"`hots` in \[providers\.smtp\] is not an option: did you mean 'host'\?"):
+        load("smtp", {"hots": "mail.company.example", "port": "x"}, folder=Path(), secrets={})
 
 
 def read_all(read: Options) -> None:
@@ -70,13 +75,12 @@ def read_all(read: Options) -> None:
     read.text("name", "n")
     read.choice("how", ("a", "b"), "a")
     read.texts("table", {"a": "1"})
-    read.finish()
 
 
 def test_missing_secret_names_the_variable_and_blank_is_missing() -> None:
     with pytest.raises(ProviderError, match="set the environment variable X_TOKEN"):
-        Options("x", {}).secret("token_env", "X_TOKEN", {"X_TOKEN": " \n"})
-    assert Options("x", {"token_env": "Y"}).secret("token_env", "X", {"Y": "abc\n"}) == "abc"
+        Options("x", {}, ()).secret("token_env", "X_TOKEN", {"X_TOKEN": " \n"})
+    assert Options("x", {"token_env": "Y"}, ("token_env",)).secret("token_env", "X", {"Y": "abc\n"}) == "abc"
 
 
 def test_every_address_of_a_host_is_tried_until_one_answers() -> None:

@@ -13,6 +13,7 @@ from nurture import engine
 from nurture.db import leases, senders, tables
 from nurture.db.session import Database
 from nurture.doctor import Finding, State, examine
+from nurture.mail.keys import KeyRing
 from nurture.providers.base import Outcome, Receipt
 from nurture.settings import Settings, load_settings
 from tests.processes import working_folder
@@ -37,6 +38,12 @@ def test_a_healthy_installation_has_nothing_wrong(world: World, settings: Settin
     world.work()
     assert wrong(world, settings) == {}
     assert len(examine(settings, world.database, lambda: world.now)) >= 10
+
+
+def test_missing_and_wrong_keys_are_told_with_what_to_do(world: World, settings: Settings) -> None:
+    for ring in (None, KeyRing((("k1", bytes(32)),))):
+        found = wrong(world, replace(settings, ring=ring))["suppression keys"]
+        assert "bring back the keys" in (found.todo or "")
 
 
 def test_what_is_late_is_told_by_kind(world: World, settings: Settings) -> None:

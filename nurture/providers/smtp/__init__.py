@@ -22,6 +22,7 @@ from nurture.providers.smtp.talk import Sending, Talk
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 MAX_BATCH = 500
+OPTIONS = ("host", "port", "security", "username", "password_env", "connections", "hello_name", "ca_file")
 
 
 def create(options: Mapping[str, object], *, folder: Path, secrets: Mapping[str, str]) -> Provider:
@@ -30,7 +31,7 @@ def create(options: Mapping[str, object], *, folder: Path, secrets: Mapping[str,
     Options: `host`, `port`, `security` (starttls, tls or none), `username`, `password_env` ("NURTURE_SMTP_PASSWORD"),
     `connections` (4), `hello_name` (what EHLO says; our address by default), `ca_file` (a private authority).
     """
-    read = Options("smtp", options)
+    read = Options("smtp", options, OPTIONS)
     security = read.choice("security", tuple(PORTS), "starttls")
     host = read.text("host")
     username, ca_file = read.optional("username"), read.optional("ca_file")
@@ -45,9 +46,9 @@ def create(options: Mapping[str, object], *, folder: Path, secrets: Mapping[str,
         hello_name=read.optional("hello_name"),
     )
     connections = read.number("connections", 4, 1, 100)
-    read.finish()
     if username and security == "none" and not _is_loopback(host):
-        raise ProviderError(f"a password would go to {host} in clear text: set `security` to starttls or tls")
+        what = f"a password would go to {host} in clear text: set `security` to starttls or tls"
+        raise ProviderError(what, option="security")
     return Smtp(server, connections=connections)
 
 
@@ -127,7 +128,9 @@ def _context(folder: Path, ca_file: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=str(folder / ca_file) if ca_file else None)
     except OSError as error:
-        raise ProviderError(f"`ca_file` in [providers.smtp] cannot be read: {reason(error)}") from error
+        raise ProviderError(
+            f"`ca_file` in [providers.smtp] cannot be read: {reason(error)}", option="ca_file"
+        ) from error
 
 
 def _is_loopback(host: str) -> bool:
