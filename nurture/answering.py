@@ -25,10 +25,12 @@ def carry_out(
     answers: Sequence[tuple[Pending, Hold | Skip | Cancel]],
     now: datetime,
 ) -> int:
-    """Carry out holds, skips and cancels; return how many messages ended."""
+    """Carry out holds, skips and cancels of messages that are still `owner`'s; return how many ended."""
     ending = [(p, a) for p, a in answers if not isinstance(a, Hold)]
     loaded = {p.due.situation.contact.id: p.due.situation for p, _ in ending}
     situations.lock(connection, loaded.keys())
+    ours = set(dispatching.give_back(connection, [p.row.id for p, _ in ending], owner, now))
+    ending = [(p, a) for p, a in ending if p.row.id in ours]
     waits = {p.row.id: a.until for p, a in answers if isinstance(a, Hold)}
     given_back = dispatching.give_back(connection, list(waits), owner, now)
     timers.set_timers(connection, [(TimerKind.MESSAGE, key, waits[key]) for key in given_back])

@@ -20,10 +20,12 @@ from nurture.db.session import Database
 from nurture.errors import DatabaseError, Fenced, ProviderError
 from nurture.mail.wire import Outgoing, to_bytes
 from nurture.postroom import Postroom
-from nurture.providers.base import Outcome, Provider, Receipt
+from nurture.providers.base import Deadline, Outcome, Provider, Receipt
 
 SEND_SECONDS = 60.0
 """How long one call of a provider may take in all; well below the lease."""
+
+TOO_LATE = "its process was stopped for so long that its lease was nearly over"
 
 
 def carry(
@@ -32,6 +34,7 @@ def carry(
     name: str,
     mails: Sequence[Outgoing],
     known: Mapping[ContactId, Contact],
+    held: Deadline,
     now: datetime,
     *,
     again: Callable[[], Sequence[Outgoing]] | None = None,
@@ -39,22 +42,23 @@ def carry(
 ) -> Sequence[Receipt]:
     """Hand mail, whose intent is committed, to its provider when it is our turn, and commit what became of it.
 
-    `known` are the contacts that it goes to. `again` says what may still go after a long wait for the turn (None: all).
-    `also` is done before the rest is committed, in the same transaction. Both may be done twice (see `keeping`).
-    `now` is when the mail entered `dispatching`.
+    `known` are the contacts that it goes to. Once `held` is over, nothing is handed over. `again` says what may still
+    go after a long wait for the turn (None: all). `also` is done before the rest is committed, in the same transaction.
+    Both may be done twice (see `keeping`). `now` is when the mail entered `dispatching`.
     """
     failpoints.reach(failpoints.DISPATCHING)
     with postroom.turn as turn:
         if turn.stale and again is not None:
             mails = again()
         with metrics.call(name):
-            receipts = _handed_over(database, postroom, postroom.providers[name], mails) if mails else []
+            receipts = _handed_over(database, postroom, postroom.providers[name], mails, held) if mails else []
     metrics.receipts(name, (receipt.outcome.value for receipt in receipts))
     failpoints.reach(failpoints.ANSWERED)
 
     def settle(connection: Connection) -> None:
         also(connection, receipts)
-        settling.receipts(connection, receipts, postroom.settle_after, now, known=known, dispatched_at=now)
+        attempt = settling.Attempt(postroom.owner, now)
+        settling.receipts(connection, receipts, postroom.settle_after, now, attempt=attempt, known=known)
 
     keeping.write(database, settle, len(receipts), postroom.keeping, postroom.stopping)
     failpoints.reach(failpoints.SETTLED)
@@ -72,15 +76,17 @@ def what_is_kept(mail: Outgoing, variables: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _handed_over(
-    database: Database, postroom: Postroom, provider: Provider, mails: Sequence[Outgoing]
+    database: Database, postroom: Postroom, provider: Provider, mails: Sequence[Outgoing], held: Deadline
 ) -> list[Receipt]:
-    """Call the provider, once the witness has seen what is about to leave."""
+    """Call the provider, once the witness has seen what is about to leave, and while nobody else may have it."""
     if provider.real and postroom.witness is not None:
         try:
             with database.read() as connection:
                 postroom.witness.see(connection)
         except (Fenced, DatabaseError, DBAPIError) as error:
             return [Receipt(mail.id, Outcome.NOT_SENT, detail=str(error)) for mail in mails]
+    if not held.left():
+        return [Receipt(mail.id, Outcome.NOT_SENT, detail=TOO_LATE) for mail in mails]
     return _call(provider, mails)
 
 
@@ -90,7 +96,7 @@ def _call(provider: Provider, mails: Sequence[Outgoing]) -> list[Receipt]:
         found = {receipt.id: receipt for receipt in provider.send(mails, seconds=SEND_SECONDS)}
     except ProviderError as error:
         return [Receipt(mail.id, Outcome.NOT_SENT, detail=str(error)) for mail in mails]
-    except Exception as error:  # noqa: BLE001 - fourth of four: silence is ambiguous
+    except Exception as error:  # noqa: BLE001 - fifth of five: silence is ambiguous
         found = {}
         detail = f"{type(error).__name__}: {error}"
     else:

@@ -64,9 +64,17 @@ class _Going:
 class Direct:
     """Sends directly with one postroom, in one thread. Use as a context manager: it leaves word and takes it back."""
 
-    def __init__(self, database: Database, postroom: Postroom, *, renew_seconds: float = RENEW_SECONDS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        postroom: Postroom,
+        *,
+        renew_seconds: float = RENEW_SECONDS,
+        held_seconds: float = sending.HELD_SECONDS,
+    ) -> None:
         """Touch nothing yet."""
-        self._database, self._postroom, self._renew_seconds = database, postroom, renew_seconds
+        self._database, self._postroom = database, postroom
+        self._renew_seconds, self._held_seconds = renew_seconds, held_seconds
         self._carrier: str | None = None
         self._word: Deadline | None = None
         self.most = engine.PAGE
@@ -93,25 +101,28 @@ class Direct:
         """
         room = self._room()
         self.most = min(engine.PAGE, room) if room >= LEAST else engine.PAGE
+        if self._word is not None or room >= LEAST:
+            self._leave_word()
         if room < LEAST:
             return self._plainly(now)
-        self._leave_word()
+        held = Deadline(self._held_seconds)
         going = self._database.unit(lambda connection: self._begin(connection, now))
         self._carrier = going.carrier or self._carrier
-        return self._sent(going, now) if going.letters else Sent(due=going.due)
+        return self._sent(going, held, now) if going.letters else Sent(due=going.due)
 
     def _plainly(self, now: datetime) -> Sent:
         due = engine.tick(self._database, self._postroom.owner, now, limit=self.most)
         self._carrier = self._carrier if due >= self.most else None  # the next of them may be for another one
         return Sent(due=due)
 
-    def _sent(self, going: _Going, now: datetime) -> Sent:
+    def _sent(self, going: _Going, held: Deadline, now: datetime) -> Sent:
         receipts = carrying.carry(
             self._database,
             self._postroom,
             going.carrier,
             [letter.mail for letter in going.letters],
             {letter.contact.id: letter.contact for letter in going.letters},
+            held,
             now,
             again=lambda: self._database.unit(lambda connection: self._still(connection, going, now)),
             also=lambda connection, found: _let_wait(connection, going, found, now),
@@ -138,7 +149,8 @@ class Direct:
     def _leave_word(self) -> None:
         """Leave word before a page, or renew it: what that page does not survive must be known.
 
-        By time, not by what is due: a process that idles is alive, and one that was stopped says so when it wakes.
+        By time, not by what is due or which way it goes: a process that idles or whose provider is slow is alive, and
+        one that was stopped says so when it wakes.
         """
         if self._word is None or not self._word.left():
             with self._database.write() as connection:

@@ -53,12 +53,15 @@ def tick(database: Database, owner: str, now: datetime, *, limit: int = PAGE, si
 
     With `since`, only those that have been due since then: they were left to others, and nobody came.
     """
-    with database.write() as connection:
+
+    def do(connection: Connection) -> int:
         page = read(connection, now, limit, since=since)
         if page is None:
             return 0
         write(connection, page, page.before.values())
         return page.due
+
+    return database.unit(do)
 
 
 def read(connection: Connection, now: datetime, limit: int, *, since: datetime | None = None) -> Page | None:
@@ -91,16 +94,25 @@ def write(connection: Connection, page: Page, due: Collection[Enrollment]) -> No
 
 def review(database: Database, owner: str, now: datetime, *, limit: int = REVIEW_PAGE) -> int:
     """Tell the one door that time has passed for a page of contacts; return how many were due."""
-    with database.write() as connection:
-        waiting = timers.due(connection, TimerKind.REVIEW, now, limit)
-        if waiting:
-            timers.clear(connection, TimerKind.REVIEW, [timer.subject_id for timer in waiting])
-            passed = [
-                Event("time_passed", now, "clock", f"{t.subject_id}:{t.due_at.isoformat()}", ContactId(t.subject_id))
-                for t in waiting
-            ]
-            intake.record(connection, live.current(connection), passed, now)
-    return len(waiting) or _restand(database, now, limit)
+    return database.unit(lambda connection: _review(connection, now, limit)) or _restand(database, now, limit)
+
+
+def _review(connection: Connection, now: datetime, limit: int) -> int:
+    """Tell of a page; contacts that somebody else is changing are looked at again, for they have their timers."""
+    waiting = timers.due(connection, TimerKind.REVIEW, now, limit)
+    if not waiting:
+        return 0
+    ids = [timer.subject_id for timer in waiting]
+    busy = set(ids) & situations.living(connection, ids) - set(situations.lock(connection, ids, wait=False))
+    mine = [timer for timer in waiting if timer.subject_id not in busy]
+    timers.set_timers(connection, [(TimerKind.REVIEW, key, now) for key in sorted(busy)])
+    timers.clear(connection, TimerKind.REVIEW, [timer.subject_id for timer in mine])
+    passed = [
+        Event("time_passed", now, "clock", f"{t.subject_id}:{t.due_at.isoformat()}", ContactId(t.subject_id))
+        for t in mine
+    ]
+    intake.record(connection, live.current(connection), passed, now)
+    return len(waiting)
 
 
 def _restand(database: Database, now: datetime, limit: int) -> int:
@@ -182,7 +194,7 @@ def origin_key(run: Enrollment) -> str:
 def _plan(page: Page, run: Enrollment, outcomes: Mapping[str, tuple[MessageState, datetime]]) -> None:
     try:
         page.plans.append(_next(page, run, outcomes))
-    except Exception as error:  # noqa: BLE001 - first of four: one run never stops the others
+    except Exception as error:  # noqa: BLE001 - first of five: one run never stops the others
         page.failed.append((run, f"{type(error).__name__}: {error}"))
 
 

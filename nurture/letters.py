@@ -125,8 +125,8 @@ def allowed(connection: Connection, letters: Sequence[Letter], owner: str, now: 
     For letters that no provider was handed: the plain way decides again about what is taken back.
     """
     lost = dispatching.forbidden(connection, [letter.mail.id for letter in letters], owner, now)
-    dispatching.withdraw(connection, lost, now)
-    timers.set_timers(connection, [(TimerKind.MESSAGE, key, now + sending.LOST_GUARD_RETRY) for key in lost])
+    ours = dispatching.withdraw(connection, lost, owner, now)
+    timers.set_timers(connection, [(TimerKind.MESSAGE, key, now + sending.LOST_GUARD_RETRY) for key in ours])
     return [letter for letter in letters if letter.mail.id not in lost]
 
 
@@ -182,7 +182,7 @@ class _Pen:
             mail = composing.outgoing(planned, content, due.sender, contact, sequence, self.now)
             mail = composing.redirected(mail, self.redirect_to)
             return mail, carrying.what_is_kept(mail, content.values)
-        except Exception:  # noqa: BLE001 - third of four: the plain way meets it again, and holds the message for it
+        except Exception:  # noqa: BLE001 - fourth of five: the plain way meets it again, and holds the message for it
             return None
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row
 
 from nurture import answering, carrying, composing, deciding, failpoints, live, quarantine, rationing, settling
 from nurture.core.decide import decide
-from nurture.core.decision import Cancel, Decision, Hold, Send, Skip
+from nurture.core.decision import Cancel, Decision, Due, Hold, Send, Skip
 from nurture.core.program import Program
 from nurture.core.quick import quick_init
 from nurture.core.words import MessageState, TimerKind, Voice
@@ -36,6 +36,12 @@ LEASE_SECONDS = 300
 FRESH_SECONDS = 150.0
 """How long after its claim a page is dispatched without a new lease: what is left is longer than any call takes."""
 
+HELD_SECONDS = LEASE_SECONDS - carrying.SEND_SECONDS
+"""How long after its lease began mail may be handed over, so that the call ends before the lease does.
+
+A process that was stopped for longer may find that others have settled its mail, and sent it.
+"""
+
 TEMPLATE_RETRY = timedelta(hours=4)
 DOMAIN_RETRY = timedelta(days=1)
 LOST_GUARD_RETRY = timedelta(minutes=1)
@@ -43,12 +49,16 @@ LOST_GUARD_RETRY = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class _Claimed:
-    """A page after claiming: decided, and with the templates that its mail needs."""
+    """A page after claiming: decided, and with the templates that its mail needs.
+
+    `silent` are messages of which nobody heard, `overdue` those that count as sent by now.
+    """
 
     program: Program
     answers: Sequence[tuple[Pending, Decision]]
     artifacts: Mapping[str, Artifact]
     silent: Sequence[int]
+    overdue: Sequence[int]
 
 
 @quick_init
@@ -70,26 +80,31 @@ def send_due(
     limit: int = PAGE,
     stopping: Callable[[], bool] = never,
     lane: int | None = None,
+    held_seconds: float = HELD_SECONDS,
 ) -> Sent:
     """Send a page of due messages; return what became of them. Call again until `due` is 0.
 
     Once `stopping` says so, the group in flight is finished and the rest of the page is given back. With a `lane` (on
     PostgreSQL), only one sender's mail is looked at.
     """
-    fresh = Deadline(FRESH_SECONDS)
+    fresh, held = Deadline(FRESH_SECONDS), Deadline(held_seconds)
     due, claimed = _claim(database, postroom, now, limit, lane)
     if claimed is None:
         return Sent(due=due)
+    failpoints.reach(failpoints.CLAIMED)
+    if claimed.overdue:
+        database.unit(lambda connection: settling.overdue(connection, claimed.overdue, now))
     settled = settling.by_evidence(database, postroom.providers, claimed.silent, now)
     ready, answers = compose(postroom, claimed.program, claimed.answers, claimed.artifacts, now)
     ended = _carry_out(database, postroom, claimed.program, answers, now) if answers else 0
-    failpoints.reach(failpoints.CLAIMED)
     counts: Counter[str] = Counter()
     for group in _groups(ready, postroom):
         if stopping():
             _give_back(database, postroom, group, now)
             continue
-        receipts = _send(database, postroom, claimed.program, group, now, extend=not fresh.left())
+        extend = not fresh.left()
+        held = Deadline(held_seconds) if extend else held
+        receipts = _send(database, postroom, claimed.program, group, now, held, extend=extend)
         counts.update(receipt.outcome.value for receipt in receipts)
     return Sent(
         due=due,
@@ -134,7 +149,8 @@ def _claim(
         answers = rationing.ration(connection, postroom.rates, decided, now)
         hashes = {pending.row.template_hash for pending, answer in answers if isinstance(answer, Send)}
         silent = [row.id for row in rows if row.state == MessageState.DISPATCHING]
-        return len(due), _Claimed(program, answers, live.artifacts(connection, hashes), silent)
+        overdue = [row.id for row in rows if row.state == MessageState.AMBIGUOUS]
+        return len(due), _Claimed(program, answers, live.artifacts(connection, hashes), silent, overdue)
 
 
 def check_fence(connection: Connection, postroom: Postroom) -> None:
@@ -155,7 +171,6 @@ def _take(connection: Connection, postroom: Postroom, ids: Sequence[int], now: d
     settling.silent(
         connection, [row for row in rows if row.state == MessageState.DISPATCHING], postroom.settle_after, now
     )
-    settling.overdue(connection, [row for row in rows if row.state == MessageState.AMBIGUOUS], now)
     unfinished = (*dispatching.CLAIMABLE, *settling.IN_FLIGHT, MessageState.CLAIMED)
     timers.clear(connection, TimerKind.MESSAGE, [row.id for row in rows if row.state not in unfinished])
     return rows
@@ -167,10 +182,18 @@ def decide_page(
     """Decide each message; the launch cap's budget shrinks with every one that may go."""
     for pending in page:
         due = replace(pending.due, budget=budget) if pending.real else pending.due
-        answer = _outside(pending, postroom, now) or decide(due, now)
+        answer = _outside(pending, postroom, now) or _decide(due, now)
         if pending.real and budget is not None and isinstance(answer, Send):
             budget -= 1
         yield pending, answer
+
+
+def _decide(due: Due, now: datetime) -> Decision:
+    """Decide; a message over which that raises is held, with the error as its reason."""
+    try:
+        return decide(due, now)
+    except Exception as error:  # noqa: BLE001 - third of five: one message never stops the others
+        return Hold(f"{type(error).__name__}: {error}", now + TEMPLATE_RETRY)
 
 
 def _outside(pending: Pending, postroom: Postroom, now: datetime) -> Hold | None:
@@ -204,7 +227,7 @@ def compose(
             continue
         try:
             ready.append(_written(postroom, writer, artifacts, pending, answer, now))
-        except Exception as error:  # noqa: BLE001 - second of four: one mail never stops the others
+        except Exception as error:  # noqa: BLE001 - second of five: one mail never stops the others
             reason = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
             answers.append((pending, Hold(reason, now + TEMPLATE_RETRY, answer.checks)))
     return ready, answers
@@ -251,10 +274,11 @@ def _send(
     program: Program,
     group: Sequence[Ready],
     now: datetime,
+    held: Deadline,
     *,
     extend: bool = True,
 ) -> Sequence[Receipt]:
-    """Commit the intent, send, commit the truth. `extend` asks for a new lease first."""
+    """Commit the intent, send, commit the truth. `extend` asks for a new lease first, which `held` was begun for."""
     name = group[0].pending.due.sender.provider
 
     def intend(connection: Connection) -> list[Ready]:
@@ -267,7 +291,7 @@ def _send(
     if not going:
         return ()
     known = {contact.id: contact for message in going for contact in [message.pending.due.situation.contact]}
-    return carrying.carry(database, postroom, name, [message.mail for message in going], known, now)
+    return carrying.carry(database, postroom, name, [message.mail for message in going], known, held, now)
 
 
 def _give_back(database: Database, postroom: Postroom, group: Sequence[Ready], now: datetime) -> None:

@@ -6,6 +6,7 @@ A late receipt is still the truth: it settles a message that had been given up a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -29,6 +30,15 @@ LONGEST_WISH = timedelta(hours=24)
 SENDER_RETRY = timedelta(minutes=30)
 
 IN_FLIGHT = (MessageState.DISPATCHING, MessageState.AMBIGUOUS)
+_TRIED_AGAIN = (MessageState.SETTLED_NOT_SENT, MessageState.RETRY_WAIT, MessageState.CLAIMED)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to send a group: by whom, and when its messages entered `dispatching`."""
+
+    owner: str
+    dispatched_at: datetime
 
 
 @runtime_checkable
@@ -57,19 +67,19 @@ def receipts(
     settle_after: timedelta,
     now: datetime,
     *,
+    attempt: Attempt | None = None,
     known: Mapping[ContactId, Contact] = runs.NOBODY,
-    dispatched_at: datetime | None = None,
 ) -> None:
     """Write what a provider said about a group, and let the runs go on, in one transaction of the caller's.
 
-    To write it twice changes nothing, whatever happened in between: it is about the attempt that entered `dispatching`
-    at `dispatched_at` (None: about the last one); of a later one it only counts that the mail was accepted before.
-    The runs of `known` contacts sleep through their next delay at once. A power cut may undo that all of a group was
-    accepted: it is ambiguous then, as if no answer had come, and nothing of it is sent again.
+    To write it twice changes nothing, whatever happened in between: it is about one `attempt` (None: the last), and of
+    what was said of an earlier one it only counts that the mail was taken. The runs of `known` contacts sleep through
+    their next delay at once. A power cut may undo that all of a group was accepted: it is ambiguous then, as if no
+    answer had come, and nothing of it is sent again.
     """
     left = accepting.accept(connection, found, now, known=known)
     if left:
-        _receipts(connection, left, settle_after, now, known=known, dispatched_at=dispatched_at)
+        _receipts(connection, left, settle_after, now, attempt=attempt, known=known)
     else:
         hurry(connection)
 
@@ -80,13 +90,13 @@ def _receipts(
     settle_after: timedelta,
     now: datetime,
     *,
+    attempt: Attempt | None,
     known: Mapping[ContactId, Contact],
-    dispatched_at: datetime | None,
 ) -> None:
     """Write whatever a provider may say about a group."""
     by_id = {receipt.id: receipt for receipt in found}
-    people, in_flight = _locked(connection, by_id)
-    rows = [row for row in in_flight if _is_news(row, by_id[row.id].outcome, dispatched_at)]
+    people, rows = _locked(connection, by_id)
+    rows = [row for row in rows if _is_news(row, by_id[row.id].outcome, attempt)]
     changes = [_change(row, by_id[row.id], now) for row in rows]
     messages.save(connection, changes, now)
     _wait_or_end(connection, rows, by_id, settle_after, now)
@@ -113,10 +123,9 @@ def silent(connection: Connection, rows: Sequence[Row[Any]], settle_after: timed
     _ask(connection, rows, settle_after, now)
 
 
-def overdue(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
+def overdue(connection: Connection, ids: Collection[int], now: datetime) -> None:
     """Count ambiguous messages as sent once their time to be settled is over, so that no contact hangs for ever."""
-    if rows:
-        settle(connection, [row.id for row in rows], Verdict.SENT, "time: nobody settled it before", now)
+    settle(connection, ids, Verdict.SENT, "time: nobody settled it before", now)
 
 
 def by_evidence(database: Database, providers: Mapping[str, Provider], ids: Collection[int], now: datetime) -> int:
@@ -235,9 +244,9 @@ def _answered(connection: Connection, rows: Sequence[Row[Any]], outcome: str, no
 
 
 def _locked(connection: Connection, ids: Collection[int]) -> tuple[set[int], list[Row[Any]]]:
-    """Return those messages that are in flight, and their contacts, locked before the messages are read."""
+    """Return messages and their contacts, locked before the messages are read."""
     people = set(situations.lock(connection, messages.contacts_of(connection, ids)))
-    return people, [row for row in messages.briefly(connection, ids) if row.state in IN_FLIGHT]
+    return people, messages.briefly(connection, ids)
 
 
 _STATES = {
@@ -249,13 +258,17 @@ _STATES = {
 }
 
 
-def _is_news(row: Row[Any], outcome: Outcome, dispatched_at: datetime | None) -> bool:
-    """Say whether an answer says anything of a message in flight that is not known, and is about this attempt of it."""
+def _is_news(row: Row[Any], outcome: Outcome, attempt: Attempt | None) -> bool:
+    """Say whether what was answered to an attempt tells anything new of its message.
+
+    That a mail was taken does, also where others have begun to try again. Anything else is about an attempt which they
+    may have given up, and must not end theirs.
+    """
     if outcome is Outcome.ACCEPTED:
-        return True
-    if outcome is Outcome.AMBIGUOUS and row.state == MessageState.AMBIGUOUS:
+        return row.state in IN_FLIGHT or row.state in _TRIED_AGAIN
+    if row.state not in IN_FLIGHT or (outcome is Outcome.AMBIGUOUS and row.state == MessageState.AMBIGUOUS):
         return False
-    return dispatched_at in (None, row.dispatching_at)
+    return attempt is None or (row.owner in (None, attempt.owner) and row.dispatching_at == attempt.dispatched_at)
 
 
 def _change(row: Row[Any], receipt: Receipt, now: datetime) -> dict[str, Any]:

@@ -222,7 +222,7 @@ def _given(*conditions: ColumnElement[bool], among: FromClause | None = None) ->
 _ALLOWED = select(M.id).where(in_given(M.id), *_guards())
 _WITHDRAWN = (
     update(TABLE)
-    .where(in_given(M.id))
+    .where(in_given(M.id), M.state == MessageState.DISPATCHING, M.owner == _OWNER)
     .values(
         state=MessageState.READY,
         owner=None,
@@ -235,6 +235,7 @@ _WITHDRAWN = (
         wire_hash=None,
         updated_at=_MOMENT,
     )
+    .returning(M.id)
 )
 
 
@@ -253,10 +254,13 @@ def forbidden(connection: Connection, ids: Collection[int], owner: str, now: dat
     return set(ids) - set(connection.scalars(_ALLOWED, given)) if ids else set()
 
 
-def withdraw(connection: Connection, ids: Collection[int], now: datetime) -> None:
-    """Make messages ready again that `begin` inserted in this transaction: as if they had only been planned."""
-    if ids:
-        connection.execute(_WITHDRAWN, {"ids": list(ids), "moment": now})
+def withdraw(connection: Connection, ids: Collection[int], owner: str, now: datetime) -> list[int]:
+    """Make messages ready again that this owner has dispatched and handed to nobody; return which were still its own.
+
+    They are as if they had only been planned.
+    """
+    given = {"ids": list(ids), "claimer": owner, "moment": now}
+    return list(connection.scalars(_WITHDRAWN, given)) if ids else []
 
 
 def accept(

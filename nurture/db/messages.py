@@ -62,6 +62,7 @@ BRIEFLY: tuple[ColumnElement[Any], ...] = (
     M.subject,
     M.attempts,
     M.dispatching_at,
+    M.owner,
 )
 
 

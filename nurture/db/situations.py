@@ -61,6 +61,11 @@ _WAITING = _PEOPLE.with_for_update(key_share=True)
 _NOT_WAITING = _PEOPLE.with_for_update(key_share=True, skip_locked=True)
 
 
+def living(connection: Connection, contact_ids: Collection[int]) -> set[int]:
+    """Return which contacts exist and are still people, whoever holds them."""
+    return set(connection.scalars(_PEOPLE, {"ids": list(contact_ids)}))
+
+
 def lock_recipients(connection: Connection, message_ids: Collection[int]) -> None:
     """Lock the contacts of messages, as `lock` does. SQLite is asked nothing: its one writer is the lock."""
     if connection.dialect.name == "postgresql":

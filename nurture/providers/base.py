@@ -95,14 +95,17 @@ class Provider(Protocol):
 
 
 class Deadline:
-    """A moment after which nothing may go on, on the monotonic clock. `left` never ends below zero."""
+    """A moment after which nothing may go on. `left` never ends below zero.
+
+    Its clock runs on while the machine sleeps, where the system has such a clock.
+    """
 
     def __init__(self, seconds: float) -> None:
-        self._until = time.monotonic() + seconds
+        self._until = _clock() + seconds
 
     def left(self) -> float:
         """Return the seconds left; 0 when it is over."""
-        return max(0.0, self._until - time.monotonic())
+        return max(0.0, self._until - _clock())
 
     def check(self) -> float:
         """Return the seconds left; raise TimeoutError when it is over."""
@@ -110,6 +113,10 @@ class Deadline:
         if left <= 0:
             raise TimeoutError("the deadline is over")
         return left
+
+
+def _clock() -> float:
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def connect_any(host: str, port: int, deadline: Deadline, connect: Callable[[str, float], T]) -> T:

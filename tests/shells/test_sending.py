@@ -17,7 +17,7 @@ from nurture.errors import Fenced, SuppressionKeyError
 from nurture.mail.keys import KeyRing
 from nurture.mail.wire import Outgoing
 from nurture.postroom import Postroom, Sent
-from nurture.providers.base import Outcome, Receipt
+from nurture.providers.base import Deadline, Outcome, Receipt
 from nurture.settling import Verdict
 from tests.programs import LEAD_TEXT
 from tests.world import LINKS, Ledger, World
@@ -201,7 +201,7 @@ def test_a_stopped_process_that_wakes_up_past_its_lease_sends_nothing(world: Wor
     _let_leases_run_out(world)
     world.use(ledger)
     assert world.work().accepted == 1
-    assert sending._send(world.database, slow, claimed.program, ready, world.now) == ()
+    assert sending._send(world.database, slow, claimed.program, ready, world.now, Deadline(60)) == ()
     assert len(ledger.taken) == 1
 
 
@@ -397,9 +397,8 @@ def test_a_late_receipt_is_still_the_truth(world: World) -> None:
     world.work()
     message = world.row(tables.Message)
     with world.database.write() as connection:
-        settling.receipts(
-            connection, [Receipt(message.id, Outcome.ACCEPTED, provider_id="p-1")], timedelta(days=3), world.now
-        )
+        late = [Receipt(message.id, Outcome.ACCEPTED, provider_id="p-1")]
+        settling.receipts(connection, late, timedelta(days=3), world.now)
     assert world.row(tables.Message).state == MessageState.ACCEPTED
     assert world.row(tables.Event, kind="sent").message_id == message.id
 

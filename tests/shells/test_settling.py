@@ -13,7 +13,7 @@ from nurture.core.words import TaskState
 from nurture.db import health, tables, timers
 from nurture.errors import Refused
 from nurture.providers.base import Outcome, Receipt
-from nurture.settling import Verdict
+from nurture.settling import Attempt, Verdict
 from tests.world import Ledger, World
 
 UNKNOWN = Receipt(0, Outcome.AMBIGUOUS, detail="the connection was cut")
@@ -66,7 +66,7 @@ def test_an_answer_to_an_earlier_attempt_changes_nothing_of_the_one_in_flight(wo
     def late() -> None:
         with world.database.write() as connection:
             old = [Receipt(message.id, outcome, detail="old")]
-            settling.receipts(connection, old, timedelta(days=3), world.now, dispatched_at=first)
+            settling.receipts(connection, old, timedelta(days=3), world.now, attempt=Attempt("tester", first))
         found.append(world.row(tables.Message).state)
 
     world.use(ledger := Ledger())
