@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from nurture import failpoints, keeping, metrics, settling
 from nurture.core.model import Contact, ContactId
+from nurture.db.passing import reason
 from nurture.db.session import Database
 from nurture.errors import DatabaseError, Fenced, ProviderError
 from nurture.mail.wire import Outgoing, to_bytes
@@ -48,10 +49,7 @@ def carry(
     """
     failpoints.reach(failpoints.DISPATCHING)
     with postroom.turn as turn:
-        if turn.stale and again is not None:
-            mails = again()
-        with metrics.call(name):
-            receipts = _handed_over(database, postroom, postroom.providers[name], mails, held) if mails else []
+        receipts = _handed_over(database, postroom, name, mails, held, again if turn.stale else None)
     metrics.receipts(name, (receipt.outcome.value for receipt in receipts))
     failpoints.reach(failpoints.ANSWERED)
 
@@ -76,18 +74,31 @@ def what_is_kept(mail: Outgoing, variables: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _handed_over(
-    database: Database, postroom: Postroom, provider: Provider, mails: Sequence[Outgoing], held: Deadline
+    database: Database,
+    postroom: Postroom,
+    name: str,
+    mails: Sequence[Outgoing],
+    held: Deadline,
+    again: Callable[[], Sequence[Outgoing]] | None,
 ) -> list[Receipt]:
-    """Call the provider, once the witness has seen what is about to leave, and while nobody else may have it."""
-    if provider.real and postroom.witness is not None:
-        try:
+    """Call the provider with what may still go, once the witness has seen it, and while nobody else may have it.
+
+    Where one of them cannot be asked, nothing has left.
+    """
+    provider = postroom.providers[name]
+    try:
+        going = mails if again is None else again()
+        if going and provider.real and postroom.witness is not None:
             with database.read() as connection:
                 postroom.witness.see(connection)
-        except (Fenced, DatabaseError, DBAPIError) as error:
-            return [Receipt(mail.id, Outcome.NOT_SENT, detail=str(error)) for mail in mails]
+    except (Fenced, DatabaseError, DBAPIError) as error:
+        return [Receipt(mail.id, Outcome.NOT_SENT, detail=reason(error)) for mail in mails]
     if not held.left():
-        return [Receipt(mail.id, Outcome.NOT_SENT, detail=TOO_LATE) for mail in mails]
-    return _call(provider, mails)
+        return [Receipt(mail.id, Outcome.NOT_SENT, detail=TOO_LATE) for mail in going]
+    if not going:
+        return []
+    with metrics.call(name):
+        return _call(provider, going)
 
 
 def _call(provider: Provider, mails: Sequence[Outgoing]) -> list[Receipt]:

@@ -106,6 +106,22 @@ def test_what_is_switched_off_while_it_waits_for_its_turn_is_not_sent(world: Wor
     assert len(ledger.taken) == 2
 
 
+def test_what_cannot_be_asked_about_after_it_waited_has_not_left(world: World) -> None:
+    """The database was away for that moment: the mail is tried again, and nobody has to wonder."""
+
+    class Away(Direct):
+        def _still(self, *_: object) -> Sequence[Outgoing]:
+            raise DatabaseError("the database is away")
+
+    world.use(ledger := Ledger())
+    world.contact("ann@example.com")
+    sent = Away(world.database, replace(world.postroom, turn=Turn(stale_seconds=-1))).page(world.now)
+    assert (sent.retrying, sent.ambiguous, ledger.taken) == (1, 0, [])
+    assert world.row(tables.Message).reason == "the database is away"
+    world.advance(minutes=10)
+    assert len(ledger.taken) == 1
+
+
 def test_tracks_work_at_the_same_time_and_as_many_as_the_database_bears(database: Database, world: World) -> None:
     tracks = TRACKS[database.dialect]
     together, seen = threading.Barrier(tracks, timeout=SECONDS), []
