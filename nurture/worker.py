@@ -25,7 +25,7 @@ from procrastinate.exceptions import ConnectorException
 from sqlalchemy.exc import DBAPIError
 
 from nurture import fleet, pages
-from nurture.db.session import Database
+from nurture.db.session import VANISHED, Database
 from nurture.errors import NurtureError
 from nurture.fleet import Desk, Job
 from nurture.postroom import Postroom
@@ -98,7 +98,7 @@ class Worker:
 
     def _new_app(self) -> procrastinate.App:
         url = self._database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        named = {"application_name": "nurture worker"}
+        named = {"application_name": "nurture worker", **VANISHED}
         connector = procrastinate.PsycopgConnector(conninfo=url, kwargs=named, min_size=1, max_size=4, timeout=10.0)
         app = procrastinate.App(connector=connector)
         for work in fleet.WORKS:

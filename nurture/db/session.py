@@ -29,6 +29,17 @@ BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
 """How long PostgreSQL has to answer a new connection."""
 
+VANISHED = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""By libpq's names (seconds; the last in milliseconds): after a minute, a PostgreSQL that vanished counts as gone.
+
+The system would wait for a quarter of an hour, or for two hours.
+"""
+
 TRIES = 3
 """How often a unit of work is tried that the database gives up for another's sake."""
 
@@ -280,7 +291,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _postgresql(url: URL) -> Engine:
-    arguments = {"connect_timeout": CONNECT_SECONDS, "application_name": "nurture"}
+    arguments = {"connect_timeout": CONNECT_SECONDS, "application_name": "nurture", **VANISHED}
     engine = create_engine(url, connect_args=arguments, pool_pre_ping=True, **_json())
     event.listen(engine, "connect", _prepare_postgresql)
     return engine

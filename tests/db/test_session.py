@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from nurture.db.session import Database, place, read_url, unreachable
+from nurture.db.session import VANISHED, Database, place, read_url, unreachable
 from nurture.db.tables import Account, ExternalId, Lease
 from nurture.errors import DatabaseError
-from tests import factories
+from tests import databases, factories
 from tests.databases import Queries
 
 
@@ -213,3 +213,13 @@ def test_a_lock_that_stays_is_an_error_and_nothing_is_kept(tmp_path: Path) -> No
     with database.write() as connection:
         assert connection.scalar(sa.select(1)) == 1
     database.dispose()
+
+
+@pytest.mark.pg
+def test_a_postgresql_that_vanishes_is_noticed_by_every_connection() -> None:
+    with databases.postgresql_url() as url:
+        database = Database(url)
+        with database.read() as connection:
+            given = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+        database.dispose()
+    assert {name: int(given[name]) for name in VANISHED} == VANISHED
